@@ -1,0 +1,159 @@
+//! Changes of a session: each carries its own condition and knows how to apply
+//! itself to a record.
+
+use std::sync::Arc;
+
+use crate::liveness::Liveness;
+use crate::record::{Previous, Record, Successor};
+use crate::token::{Digest, Salt};
+
+/// One conditional write to one session.
+///
+/// A store applies a change in one atomic step: it reads the record, calls
+/// [`Change::apply`], and writes what comes out. Key-value stores do just
+/// that inside their transaction; an SQL store may turn a change into a
+/// statement with the same meaning. There is no other way to write to a
+/// session that exists, so nothing can bring back one that is gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// When the change is made and which sessions count as live then; one that
+    /// is not live is not changed.
+    pub liveness: Liveness,
+    /// What is changed, on which condition.
+    pub kind: ChangeKind,
+}
+
+/// What a [`Change`] does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ChangeKind {
+    /// The session was used: `last_seen_ms` advances, never back.
+    Touch,
+    /// A new secret, if the current one is still the expected.
+    Renew {
+        /// The digest of the current token.
+        expected: Digest,
+        /// The digest of the new token.
+        digest: Digest,
+        /// Why, and so what becomes of the old token.
+        renewal: Renewal,
+    },
+    /// The current token, made by a periodic renewal, was presented for the
+    /// first time.
+    ConfirmSuccessor {
+        /// The digest of the token that was presented.
+        digest: Digest,
+    },
+    /// New data, if nobody else has changed it.
+    SetData {
+        /// The version that the new data was made from.
+        expected_version: u64,
+        /// The new data.
+        data: Box<[u8]>,
+    },
+}
+
+/// Why a session gets a new secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Renewal {
+    /// By policy, from time to time: the old token stays good until its
+    /// successor has been presented, and a short overlap after that.
+    Periodic {
+        /// What the new token was made of, besides the old one.
+        salt: Salt,
+    },
+    /// For security: the old token dies at once.
+    Immediate,
+    /// The user proved again who they are: as `Immediate`, and
+    /// `authenticated_ms` advances.
+    Reauthentication,
+}
+
+/// What [`Change::apply`] makes of a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Applied {
+    /// The record to write.
+    Changed(Arc<Record>),
+    /// Nothing to write: the record is already so. This is what makes every
+    /// change but `SetData` safe to repeat.
+    Unchanged,
+    /// The condition does not hold.
+    Conflict,
+    /// The session is no longer live. Reported as if it were absent.
+    Expired,
+}
+
+impl Applied {
+    fn changed(record: Record) -> Self {
+        Self::Changed(Arc::new(record))
+    }
+}
+
+impl Change {
+    /// Applies the change to a record: a pure function.
+    pub fn apply(&self, record: &Record) -> Applied {
+        if !self.liveness.is_live(record) {
+            return Applied::Expired;
+        }
+        let now_ms = self.liveness.now_ms;
+        match &self.kind {
+            ChangeKind::Touch if now_ms <= record.last_seen_ms => Applied::Unchanged,
+            ChangeKind::Touch => Applied::changed(Record {
+                last_seen_ms: now_ms,
+                ..record.clone()
+            }),
+
+            ChangeKind::Renew { digest, .. } if record.digest == *digest => Applied::Unchanged,
+            ChangeKind::Renew { expected, .. } if record.digest != *expected => Applied::Conflict,
+            ChangeKind::Renew {
+                expected,
+                digest,
+                renewal,
+            } => Applied::changed(Record {
+                digest: *digest,
+                previous: Some(Previous {
+                    digest: *expected,
+                    replaced_ms: now_ms,
+                    successor: match renewal {
+                        Renewal::Periodic { salt } => Successor::Unconfirmed { salt: *salt },
+                        Renewal::Immediate | Renewal::Reauthentication => Successor::Immediate,
+                    },
+                }),
+                authenticated_ms: match renewal {
+                    Renewal::Reauthentication => now_ms,
+                    Renewal::Periodic { .. } | Renewal::Immediate => record.authenticated_ms,
+                },
+                last_seen_ms: record.last_seen_ms.max(now_ms),
+                ..record.clone()
+            }),
+
+            ChangeKind::ConfirmSuccessor { digest } if record.digest != *digest => {
+                Applied::Conflict
+            }
+            ChangeKind::ConfirmSuccessor { .. } => match &record.previous {
+                Some(
+                    previous @ Previous {
+                        successor: Successor::Unconfirmed { .. },
+                        ..
+                    },
+                ) => Applied::changed(Record {
+                    previous: Some(Previous {
+                        successor: Successor::Presented { at_ms: now_ms },
+                        ..previous.clone()
+                    }),
+                    last_seen_ms: record.last_seen_ms.max(now_ms),
+                    ..record.clone()
+                }),
+                _ => Applied::Unchanged,
+            },
+
+            ChangeKind::SetData {
+                expected_version, ..
+            } if record.version != *expected_version => Applied::Conflict,
+            ChangeKind::SetData { data, .. } => Applied::changed(Record {
+                version: record.version.wrapping_add(1),
+                data: data.clone(),
+                ..record.clone()
+            }),
+        }
+    }
+}
