@@ -1,0 +1,146 @@
+//! A sweep that others disturb still visits whatever was there throughout.
+
+use std::collections::BTreeSet;
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use futures_executor::block_on;
+use revocable_core::{EndReason, SessionId, SessionStore};
+use revocable_memory::MemoryStore;
+
+use crate::support::{Random, create, is_there, record, revoke_all, sweep, sweep_step, user};
+
+/// Few users, so that each of their shards holds many sessions.
+const USERS: u64 = 3;
+
+#[test]
+fn creates_and_revokes_between_the_steps_hide_nothing_from_a_sweep() {
+    for seed in 0..400 {
+        let mut random = Random(seed);
+        let store = MemoryStore::new();
+        let mut number = 0;
+        let mut new = |random: &mut Random, expires_ms| {
+            number += 1;
+            create(
+                &store,
+                record(&user(random.below(USERS)), number, expires_ms),
+            )
+            .unwrap()
+        };
+        let mut expired = BTreeSet::new();
+        let mut live = Vec::new();
+        for _ in 0..random.below(60) {
+            if random.below(2) == 0 {
+                expired.insert(new(&mut random, 10));
+            } else {
+                live.push(new(&mut random, 100));
+            }
+        }
+        let mut removed = BTreeSet::new();
+        let mut cursor = None;
+        loop {
+            let step = sweep_step(&store, 10, cursor, 1 + random.below(5) as u32);
+            removed.extend(step.ended.iter().map(|ended| ended.id));
+            cursor = step.cursor;
+            if cursor.is_none() {
+                break;
+            }
+            for _ in 0..random.below(6) {
+                let all: Vec<SessionId> = expired.iter().chain(&live).copied().collect();
+                match random.below(4) {
+                    0 => live.push(new(&mut random, 100)),
+                    1 => drop(new(&mut random, 10)),
+                    _ if all.is_empty() => {}
+                    _ => {
+                        let id = all[random.below(all.len() as u64) as usize];
+                        block_on(store.revoke(id, EndReason::LoggedOut)).unwrap();
+                        expired.remove(&id);
+                        live.retain(|other| *other != id);
+                    }
+                }
+            }
+        }
+        assert!(expired.is_subset(&removed), "seed {seed}");
+        assert!(
+            expired.iter().all(|id| !is_there(&store, *id)),
+            "seed {seed}"
+        );
+        assert!(live.iter().all(|id| is_there(&store, *id)), "seed {seed}");
+    }
+}
+
+#[test]
+fn revocations_between_the_steps_hide_no_epoch_from_a_sweep() {
+    let store = MemoryStore::new();
+    for number in 0..1_000 {
+        revoke_all(&store, &user(number), 5);
+    }
+    let (mut forgotten, mut cursor, mut renewed) = (0, None, 0);
+    for number in 0.. {
+        let step = sweep_step(&store, 10, cursor, 3);
+        forgotten += step.epochs_forgotten;
+        cursor = step.cursor;
+        if cursor.is_none() {
+            break;
+        }
+        // New ones, and old ones that become new.
+        revoke_all(&store, &user(10_000 + number), 20);
+        if number % 10 == 0 {
+            revoke_all(&store, &user(999 - number), 20);
+            renewed += 1;
+        }
+    }
+    assert!(
+        forgotten <= 1_000 && forgotten + renewed >= 1_000,
+        "{forgotten} {renewed}"
+    );
+    let (_, rest) = sweep(&store, 10, 1_000);
+    assert_eq!(rest, 0);
+}
+
+#[test]
+fn a_sweep_beside_threads_that_create_and_revoke_is_complete() {
+    let store = MemoryStore::new();
+    let expired: Vec<_> = (0..20_000)
+        .map(|n| create(&store, record(&user(n % USERS), n, 10)).unwrap())
+        .collect();
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for t in 1..4 {
+            let (store, done) = (&store, &done);
+            scope.spawn(move || {
+                for n in 0.. {
+                    if done.load(Ordering::Relaxed) {
+                        break;
+                    }
+                    let new = record(&user(n % USERS), t * 1_000_000_000 + n, 100);
+                    let id = create(store, new).unwrap();
+                    block_on(store.revoke(id, EndReason::LoggedOut)).unwrap();
+                }
+            });
+        }
+        let (removed, _) = sweep(&store, 10, 50);
+        done.store(true, Ordering::Relaxed);
+        assert_eq!(removed, expired.len());
+    });
+    assert!(store.is_empty());
+}
+
+#[test]
+fn what_a_sweep_removed_is_no_longer_listed_for_its_user() {
+    let store = MemoryStore::new();
+    for number in 0..40 {
+        let expires_ms = if number % 2 == 0 { 10 } else { 100 };
+        create(&store, record(&user(1), number, expires_ms)).unwrap();
+    }
+    assert_eq!(sweep(&store, 10, 7), (20, 0));
+    let limit = NonZeroU32::new(100).unwrap();
+    let page = block_on(store.list_for_user(&user(1), None, limit)).unwrap();
+    assert_eq!(page.records.len(), 20);
+    assert!(page.records.iter().all(|record| record.expires_ms == 100));
+    // An index entry left behind would be ended, and counted, once more.
+    assert_eq!(store.len(), 20);
+    revoke_all(&store, &user(1), 0);
+    assert_eq!(store.len(), 0);
+}
