@@ -1,4 +1,14 @@
-//! Core.
+//! The core of Revocable, an embeddable session store: opaque tokens in
+//! cookies, sessions on the server, revocation that holds.
+//!
+//! - Applications use [`Sessions`], with a [`Policy`].
+//! - Stores implement [`SessionStore`]; what they keep is a [`Record`].
+//! - Time comes from a [`Clock`], everything that fails is an [`Error`].
+//!
+//! Most applications depend on the facade crate `revocable`, which re-exports
+//! all of this together with the stores that were chosen by feature.
+//!
+//! No async runtime is needed or started, and there is no unsafe code.
 
 mod change;
 mod clock;
@@ -9,7 +19,9 @@ mod epoch;
 mod error;
 mod id;
 mod liveness;
+mod policy;
 mod record;
+mod sessions;
 mod store;
 mod token;
 mod user;
@@ -22,7 +34,13 @@ pub use epoch::Epoch;
 pub use error::{Error, ErrorKind, Result};
 pub use id::{Bucket, ParseSessionIdError, SessionId};
 pub use liveness::{Expired, Liveness, Times};
+pub use policy::{Policy, PolicyBuilder};
 pub use record::{Client, Previous, Record, Successor};
+pub use sessions::{
+    AuthenticationTooOld, DataUpdate, Event, LoginAttempt, Lookup, NewSession, Observer,
+    PresentedToken, Rejection, Renewed, Session, SessionPage, Sessions, SessionsBuilder,
+    SweepBudget, SweepReport, Watch,
+};
 pub use store::{
     AtCap, Cap, CreateOutcome, CreateRequest, Page, RevokeAllOutcome, RevokeAllRequest,
     SessionStore, SweepCursor, SweepOutcome, SweepRequest, UpdateOutcome,

@@ -1,0 +1,238 @@
+//! Looking up, and refusing.
+
+mod common;
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use common::{HOUR, MINUTE, SECOND, block_on, policy, setup, setup_with};
+use revocable_core::{ErrorKind, Expired, Lookup, Policy, Rejection, Sessions};
+
+fn rejection(sessions: &Sessions, token: &str) -> Option<Rejection> {
+    match block_on(sessions.inspect(token)).unwrap() {
+        Lookup::Live(_) => None,
+        Lookup::Rejected(rejection) => Some(rejection),
+    }
+}
+
+#[test]
+fn a_token_is_found_by_its_text_and_by_itself() {
+    let setup = setup();
+    block_on(async {
+        let (token, session) = setup.sessions.create("alice").await.unwrap();
+        let text = token.expose();
+        for found in [
+            setup.sessions.lookup(&token).await,
+            setup.sessions.lookup(&text).await,
+            setup.sessions.lookup(text.as_str()).await,
+            setup.sessions.lookup(text.as_bytes()).await,
+        ] {
+            assert_eq!(found.unwrap().unwrap().id(), session.id());
+        }
+    });
+}
+
+#[test]
+fn a_malformed_token_asks_no_store() {
+    let setup = setup();
+    for text in ["", "x", "é", &"A".repeat(64), &"-".repeat(1 << 20)] {
+        assert_eq!(rejection(&setup.sessions, text), Some(Rejection::Malformed));
+    }
+    assert_eq!(setup.store.lookups.load(Ordering::Relaxed), 0);
+}
+
+#[test]
+fn a_known_id_with_another_secret_is_refused() {
+    let setup = setup();
+    let (token, _) = block_on(setup.sessions.create("alice")).unwrap();
+    let (other, _) = block_on(setup.sessions.create("alice")).unwrap();
+    // The 16 bytes of the ID end within the 22nd character.
+    let forged = format!("{}{}", &token.expose()[..22], &other.expose()[22..]);
+    assert_eq!(
+        rejection(&setup.sessions, &forged),
+        Some(Rejection::WrongSecret)
+    );
+    assert_eq!(rejection(&setup.sessions, &token.expose()), None);
+}
+
+#[test]
+fn a_lookup_never_creates() {
+    let elsewhere = setup();
+    let (token, session) = block_on(elsewhere.sessions.create("alice")).unwrap();
+    let setup = setup();
+    let text = token.expose();
+    assert_eq!(rejection(&setup.sessions, &text), Some(Rejection::Unknown));
+    assert!(setup.record(session.id()).is_none());
+    assert_eq!(setup.store.writes.load(Ordering::Relaxed), 0);
+}
+
+#[test]
+fn expired_is_expired_at_the_instant_without_a_sweep() {
+    let setup = setup();
+    let (token, _) = block_on(setup.sessions.create("alice")).unwrap();
+    let text = token.expose();
+    setup.clock.advance(HOUR);
+    assert_eq!(
+        rejection(&setup.sessions, &text),
+        Some(Rejection::Expired(Expired::Idle))
+    );
+    // Not revived by having been asked for.
+    setup
+        .clock
+        .jump_to(std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_003_599));
+    assert_eq!(rejection(&setup.sessions, &text), None);
+}
+
+#[test]
+fn use_moves_the_idle_timeout_and_not_the_absolute_one() {
+    let setup = setup();
+    let (token, _) = block_on(setup.sessions.create("alice")).unwrap();
+    let text = token.expose();
+    for _ in 0..47 {
+        setup.clock.advance(30 * MINUTE);
+        assert_eq!(rejection(&setup.sessions, &text), None);
+    }
+    setup.clock.advance(30 * MINUTE);
+    assert_eq!(
+        rejection(&setup.sessions, &text),
+        Some(Rejection::Expired(Expired::Absolute))
+    );
+}
+
+#[test]
+fn touches_are_written_once_an_interval() {
+    let setup = setup();
+    let (token, session) = block_on(setup.sessions.create("alice")).unwrap();
+    let writes = || setup.store.writes.load(Ordering::Relaxed);
+    let before = writes();
+    for _ in 0..59 {
+        setup.clock.advance(SECOND);
+        block_on(setup.sessions.lookup(&token)).unwrap().unwrap();
+    }
+    assert_eq!(writes(), before);
+    setup.clock.advance(SECOND);
+    block_on(setup.sessions.lookup(&token)).unwrap().unwrap();
+    block_on(setup.sessions.lookup(&token)).unwrap().unwrap();
+    assert_eq!(writes(), before + 1);
+    let record = setup.record(session.id()).unwrap();
+    assert_eq!(record.last_seen_ms, record.created_ms + 60_000);
+}
+
+#[test]
+fn a_store_without_deferred_writes_is_awaited_and_its_failure_harms_no_lookup() {
+    let setup = setup();
+    setup.store.plain.store(true, Ordering::Relaxed);
+    let (token, session) = block_on(setup.sessions.create("alice")).unwrap();
+    setup.clock.advance(2 * MINUTE);
+    let found = block_on(setup.sessions.lookup(&token)).unwrap().unwrap();
+    assert_eq!(found.last_seen_at(), session.created_at() + 2 * MINUTE);
+
+    // Fails in the update, after the lookup succeeded.
+    setup.clock.advance(2 * MINUTE);
+    let store = setup.store.clone();
+    *setup.store.before_update.lock().unwrap() =
+        Some(Box::new(move || store.fail(ErrorKind::Full, false)));
+    block_on(setup.sessions.lookup(&token)).unwrap().unwrap();
+    let record = setup.record(session.id()).unwrap();
+    assert_eq!(record.last_seen_ms, record.created_ms + 120_000);
+}
+
+#[test]
+fn a_session_revoked_between_lookup_and_touch_is_not_served() {
+    let setup = setup();
+    setup.store.plain.store(true, Ordering::Relaxed);
+    let (token, session) = block_on(setup.sessions.create("alice")).unwrap();
+    setup.clock.advance(2 * MINUTE);
+    let sessions = setup.sessions.clone();
+    let id = session.id();
+    *setup.store.before_update.lock().unwrap() = Some(Box::new(move || {
+        assert!(block_on(sessions.revoke(id)).unwrap());
+    }));
+    assert!(block_on(setup.sessions.lookup(&token)).unwrap().is_none());
+    assert!(setup.record(id).is_none());
+}
+
+#[test]
+fn a_store_that_fails_lets_nobody_in_and_logs_nobody_out() {
+    let setup = setup();
+    let (token, _) = block_on(setup.sessions.create("alice")).unwrap();
+    for kind in [ErrorKind::Unavailable, ErrorKind::Corrupt] {
+        setup.store.fail(kind, false);
+        let error = block_on(setup.sessions.lookup(&token)).unwrap_err();
+        assert_eq!(error.kind(), kind);
+    }
+    assert!(block_on(setup.sessions.lookup(&token)).unwrap().is_some());
+}
+
+#[test]
+fn a_clock_that_moves_back_does_not_move_last_seen_back() {
+    let setup = setup();
+    let (token, session) = block_on(setup.sessions.create("alice")).unwrap();
+    setup.clock.advance(30 * MINUTE);
+    block_on(setup.sessions.lookup(&token)).unwrap().unwrap();
+    let seen = setup.record(session.id()).unwrap().last_seen_ms;
+    for back in [1, 1_000, 1_000_000_000] {
+        setup
+            .clock
+            .jump_to(session.created_at() - Duration::from_secs(back));
+        let found = block_on(setup.sessions.lookup(&token)).unwrap().unwrap();
+        assert_eq!(found.expires_at(), session.expires_at());
+        assert_eq!(setup.record(session.id()).unwrap().last_seen_ms, seen);
+    }
+}
+
+#[test]
+fn a_tightened_policy_holds_for_sessions_that_exist() {
+    let setup = setup();
+    let (token, _) = block_on(setup.sessions.create("alice")).unwrap();
+    setup.clock.advance(30 * MINUTE);
+    let tightened = |policy| {
+        Sessions::builder(setup.store.clone())
+            .clock(setup.clock.clone())
+            .policy(policy)
+            .build()
+            .unwrap()
+    };
+    let text = token.expose();
+    let idle = tightened(Policy::builder(24 * HOUR).idle_timeout(30 * MINUTE));
+    assert_eq!(
+        rejection(&idle, &text),
+        Some(Rejection::Expired(Expired::Idle))
+    );
+    let absolute = tightened(
+        Policy::builder(30 * MINUTE)
+            .idle_timeout(10 * MINUTE)
+            .no_renewal(),
+    );
+    assert_eq!(
+        rejection(&absolute, &text),
+        Some(Rejection::Expired(Expired::Absolute))
+    );
+    let relaxed = tightened(Policy::builder(99 * HOUR).idle_timeout(50 * HOUR));
+    setup.clock.advance(31 * MINUTE);
+    assert_eq!(
+        rejection(&relaxed, &text),
+        Some(Rejection::Expired(Expired::Idle))
+    );
+}
+
+#[test]
+fn nothing_printed_holds_a_secret() {
+    let setup = setup_with(|b| b.policy(policy()));
+    block_on(async {
+        let (token, session) = setup.sessions.create("alice").await.unwrap();
+        let renewed = setup.sessions.renew(&token).await.unwrap().unwrap();
+        let record = setup.record(session.id()).unwrap();
+        let shown = format!(
+            "{token:?} {session:?} {renewed:?} {record:?} {:?} {:?}",
+            setup.sessions,
+            setup.sessions.inspect(&token).await.unwrap()
+        );
+        let text = token.expose();
+        // The secret begins within the 22nd character.
+        assert!(!shown.contains(&text[22..40]), "{shown}");
+        for digest in [record.digest, token.digest()] {
+            assert!(!shown.contains(&format!("{:?}", digest.as_bytes())));
+        }
+    });
+}

@@ -1,0 +1,269 @@
+//! Renewal, its overlap, lost responses, reuse, and step-up.
+
+mod common;
+
+use common::{HOUR, MINUTE, SECOND, Setup, block_on, policy, setup, setup_with};
+use revocable_core::{ErrorKind, Lookup, Rejection, Token};
+
+fn live(setup: &Setup, token: &Token) -> bool {
+    block_on(setup.sessions.lookup(token)).unwrap().is_some()
+}
+
+fn rejection(setup: &Setup, token: &Token) -> Option<Rejection> {
+    match block_on(setup.sessions.inspect(token)).unwrap() {
+        Lookup::Live(_) => None,
+        Lookup::Rejected(rejection) => Some(rejection),
+    }
+}
+
+fn create(setup: &Setup) -> Token {
+    block_on(setup.sessions.create("alice")).unwrap().0
+}
+
+/// The successor that a renewal hands out.
+fn renew(setup: &Setup, token: &Token) -> Option<Token> {
+    block_on(setup.sessions.renew(token))
+        .unwrap()
+        .expect("a live session")
+        .token
+}
+
+fn same(a: &Token, b: &Token) -> bool {
+    *a.expose() == *b.expose()
+}
+
+#[test]
+fn a_renewal_is_due_after_the_interval_and_keeps_the_id() {
+    let setup = setup();
+    let token = create(&setup);
+    let due = |token| {
+        block_on(setup.sessions.lookup(token))
+            .unwrap()
+            .unwrap()
+            .renewal_due()
+    };
+    setup.clock.advance(10 * MINUTE - SECOND);
+    assert!(!due(&token));
+    setup.clock.advance(SECOND);
+    assert!(due(&token));
+    let successor = renew(&setup, &token).unwrap();
+    assert_eq!(successor.id(), token.id());
+    assert!(!same(&successor, &token));
+    assert!(!due(&successor));
+    setup.clock.advance(10 * MINUTE);
+    assert!(due(&successor));
+}
+
+#[test]
+fn a_lost_response_logs_nobody_out() {
+    let setup = setup();
+    let token = create(&setup);
+    let lost = renew(&setup, &token).unwrap();
+    // Much later the client comes back with what it has.
+    setup.clock.advance(50 * MINUTE);
+    let session = block_on(setup.sessions.lookup(&token)).unwrap().unwrap();
+    assert!(session.renewal_due());
+    let again = renew(&setup, &token).unwrap();
+    assert!(same(&lost, &again));
+    assert!(live(&setup, &again));
+}
+
+#[test]
+fn parallel_requests_all_get_the_same_successor() {
+    let setup = setup();
+    let token = create(&setup);
+    let first = renew(&setup, &token).unwrap();
+    let second = renew(&setup, &token).unwrap();
+    assert!(same(&first, &second));
+
+    // The same, but the other request is faster by a hair.
+    let setup = common::setup();
+    let token = create(&setup);
+    let (sessions, racing) = (setup.sessions.clone(), token.clone());
+    let theirs = std::sync::Arc::new(std::sync::Mutex::new(None));
+    let found = theirs.clone();
+    *setup.store.before_update.lock().unwrap() = Some(Box::new(move || {
+        *found.lock().unwrap() = block_on(sessions.renew(&racing)).unwrap().unwrap().token;
+    }));
+    let ours = renew(&setup, &token).unwrap();
+    assert!(same(&ours, theirs.lock().unwrap().as_ref().unwrap()));
+}
+
+#[test]
+fn the_old_token_is_good_for_the_overlap_after_its_successor_arrived() {
+    let setup = setup();
+    let token = create(&setup);
+    let successor = renew(&setup, &token).unwrap();
+    setup.clock.advance(30 * MINUTE);
+    assert!(live(&setup, &successor));
+    setup
+        .clock
+        .advance(10 * SECOND - std::time::Duration::from_millis(1));
+    let session = block_on(setup.sessions.lookup(&token)).unwrap().unwrap();
+    assert!(!session.renewal_due());
+    assert!(renew(&setup, &token).is_none());
+    setup.clock.advance(std::time::Duration::from_millis(1));
+    assert_eq!(rejection(&setup, &token), Some(Rejection::Reused));
+}
+
+#[test]
+fn reuse_revokes_the_session_and_is_reported() {
+    let setup = setup();
+    let token = create(&setup);
+    let successor = renew(&setup, &token).unwrap();
+    assert!(live(&setup, &successor));
+    setup.clock.advance(MINUTE);
+    setup.take_events();
+    assert_eq!(rejection(&setup, &token), Some(Rejection::Reused));
+    assert_eq!(
+        setup.take_events(),
+        ["rejected reused", "ended alice reuse"]
+    );
+    assert_eq!(rejection(&setup, &successor), Some(Rejection::Unknown));
+}
+
+#[test]
+fn reuse_can_be_reported_without_revoking() {
+    let setup = setup_with(|b| b.policy(policy().revoke_on_reuse(false)));
+    let token = create(&setup);
+    let successor = renew(&setup, &token).unwrap();
+    assert!(live(&setup, &successor));
+    setup.clock.advance(MINUTE);
+    assert_eq!(rejection(&setup, &token), Some(Rejection::Reused));
+    assert!(block_on(setup.sessions.renew(&token)).unwrap().is_none());
+    assert!(live(&setup, &successor));
+}
+
+#[test]
+fn reuse_that_cannot_be_revoked_is_an_error() {
+    let setup = setup();
+    let token = create(&setup);
+    let successor = renew(&setup, &token).unwrap();
+    assert!(live(&setup, &successor));
+    setup.clock.advance(MINUTE);
+    setup.store.fail_after_lookup(ErrorKind::Unavailable);
+    let error = block_on(setup.sessions.inspect(&token)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+}
+
+#[test]
+fn a_clock_that_moves_back_does_not_stretch_the_overlap() {
+    let setup = setup();
+    let token = create(&setup);
+    let successor = renew(&setup, &token).unwrap();
+    assert!(live(&setup, &successor));
+    let now = block_on(setup.sessions.lookup(&successor))
+        .unwrap()
+        .unwrap()
+        .last_seen_at();
+    setup.clock.jump_to(now - HOUR);
+    assert_eq!(rejection(&setup, &token), Some(Rejection::Reused));
+}
+
+#[test]
+fn a_renewal_for_security_leaves_no_overlap_and_raises_no_alarm_at_once() {
+    let setup = setup();
+    let token = create(&setup);
+    let (successor, _) = block_on(setup.sessions.renew_now(&token)).unwrap().unwrap();
+    assert_eq!(rejection(&setup, &token), Some(Rejection::Replaced));
+    assert!(live(&setup, &successor));
+    setup.clock.advance(10 * SECOND);
+    assert_eq!(rejection(&setup, &token), Some(Rejection::Reused));
+    assert!(!live(&setup, &successor));
+}
+
+#[test]
+fn a_renewal_for_security_kills_the_successor_of_a_periodic_one_too() {
+    let setup = setup();
+    let token = create(&setup);
+    let unconfirmed = renew(&setup, &token).unwrap();
+    let (secure, _) = block_on(setup.sessions.renew_now(&token)).unwrap().unwrap();
+    assert!(!live(&setup, &token));
+    assert!(!live(&setup, &unconfirmed));
+    assert!(live(&setup, &secure));
+}
+
+#[test]
+fn step_up_makes_fresh_and_changes_the_secret_and_not_the_deadline() {
+    let setup = setup();
+    let token = create(&setup);
+    setup.clock.advance(20 * MINUTE);
+    let before = block_on(setup.sessions.lookup(&token)).unwrap().unwrap();
+    assert!(before.require_fresh(20 * MINUTE).is_ok());
+    assert!(before.require_fresh(20 * MINUTE - SECOND).is_err());
+    let (fresh, after) = block_on(setup.sessions.reauthenticated(&token))
+        .unwrap()
+        .unwrap();
+    assert!(after.require_fresh(SECOND).is_ok());
+    assert_eq!(after.expires_at(), before.expires_at());
+    assert_eq!(after.created_at(), before.created_at());
+    assert!(!live(&setup, &token));
+    assert!(live(&setup, &fresh));
+    // A periodic renewal proves nothing about the user.
+    setup.clock.advance(20 * MINUTE);
+    let renewed = block_on(setup.sessions.renew(&fresh)).unwrap().unwrap();
+    assert!(renewed.session.require_fresh(MINUTE).is_err());
+}
+
+#[test]
+fn a_clock_that_moved_far_back_makes_nothing_fresh() {
+    let setup = setup();
+    let token = create(&setup);
+    let created = block_on(setup.sessions.lookup(&token))
+        .unwrap()
+        .unwrap()
+        .created_at();
+    setup.clock.jump_to(created - HOUR);
+    let session = block_on(setup.sessions.lookup(&token)).unwrap().unwrap();
+    assert!(session.require_fresh(MINUTE).is_err());
+}
+
+#[test]
+fn a_renewal_never_revives() {
+    let setup = setup();
+    let token = create(&setup);
+    let (sessions, id) = (setup.sessions.clone(), token.id());
+    *setup.store.before_update.lock().unwrap() = Some(Box::new(move || {
+        block_on(sessions.revoke(id)).unwrap();
+    }));
+    assert!(block_on(setup.sessions.renew(&token)).unwrap().is_none());
+    assert!(setup.record(id).is_none());
+    let malformed = block_on(setup.sessions.renew("malformed")).unwrap();
+    assert!(malformed.is_none());
+}
+
+#[test]
+fn a_renewal_of_unknown_outcome_is_settled() {
+    for happened in [true, false] {
+        let setup = setup();
+        let token = create(&setup);
+        setup
+            .store
+            .fail_after_lookup_with(ErrorKind::UnknownOutcome, happened);
+        let successor = renew(&setup, &token).unwrap();
+        assert!(live(&setup, &successor));
+
+        setup
+            .store
+            .fail_after_lookup_with(ErrorKind::UnknownOutcome, happened);
+        let (secure, _) = block_on(setup.sessions.renew_now(&successor))
+            .unwrap()
+            .unwrap();
+        assert!(live(&setup, &secure));
+    }
+}
+
+/// Whatever the order in which old and new tokens come, the one that the client
+/// was last seen with leads to a live session.
+#[test]
+fn a_second_renewal_needs_the_first_successor() {
+    let setup = setup();
+    let first = create(&setup);
+    let second = renew(&setup, &first).unwrap();
+    // Renewing with the successor presents it.
+    let third = renew(&setup, &second).unwrap();
+    assert!(live(&setup, &second));
+    assert!(live(&setup, &third));
+    assert_eq!(rejection(&setup, &first), Some(Rejection::WrongSecret));
+    assert!(live(&setup, &third));
+}
