@@ -169,6 +169,10 @@ fn a_session_may_be_shorter_than_the_policy_and_never_longer() {
         let (_, session) = setup.sessions.create(long).await.unwrap();
         assert_eq!(session.expires_at(), session.created_at() + 24 * HOUR);
         assert_eq!(session.idle_expires_at(), session.created_at() + HOUR);
+        // In the record too: a policy that is relaxed later does not extend it.
+        let record = setup.record(session.id()).unwrap();
+        assert_eq!(record.expires_ms, record.created_ms + 86_400_000);
+        assert_eq!(record.idle_timeout_ms, 3_600_000);
         for nothing in [
             NewSession::for_user(&user).absolute_timeout(Duration::ZERO),
             NewSession::for_user(&user).idle_timeout(Duration::from_nanos(1)),

@@ -5,15 +5,8 @@ mod common;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use common::{HOUR, MINUTE, SECOND, block_on, policy, setup, setup_with};
-use revocable_core::{ErrorKind, Expired, Lookup, Policy, Rejection, Sessions};
-
-fn rejection(sessions: &Sessions, token: &str) -> Option<Rejection> {
-    match block_on(sessions.inspect(token)).unwrap() {
-        Lookup::Live(_) => None,
-        Lookup::Rejected(rejection) => Some(rejection),
-    }
-}
+use common::{HOUR, MINUTE, SECOND, block_on, policy, rejection, setup, setup_with};
+use revocable_core::{ErrorKind, Expired, Policy, Rejection, Sessions};
 
 #[test]
 fn a_token_is_found_by_its_text_and_by_itself() {
@@ -36,7 +29,7 @@ fn a_token_is_found_by_its_text_and_by_itself() {
 fn a_malformed_token_asks_no_store() {
     let setup = setup();
     for text in ["", "x", "é", &"A".repeat(64), &"-".repeat(1 << 20)] {
-        assert_eq!(rejection(&setup.sessions, text), Some(Rejection::Malformed));
+        assert_eq!(setup.rejection(text), Some(Rejection::Malformed));
     }
     assert_eq!(setup.store.lookups.load(Ordering::Relaxed), 0);
 }
@@ -48,11 +41,25 @@ fn a_known_id_with_another_secret_is_refused() {
     let (other, _) = block_on(setup.sessions.create("alice")).unwrap();
     // The 16 bytes of the ID end within the 22nd character.
     let forged = format!("{}{}", &token.expose()[..22], &other.expose()[22..]);
-    assert_eq!(
-        rejection(&setup.sessions, &forged),
-        Some(Rejection::WrongSecret)
-    );
-    assert_eq!(rejection(&setup.sessions, &token.expose()), None);
+    assert_eq!(setup.rejection(&forged), Some(Rejection::WrongSecret));
+    assert_eq!(setup.rejection(&token.expose()), None);
+}
+
+#[test]
+fn every_bit_of_the_secret_counts() {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let setup = setup();
+    let (token, _) = block_on(setup.sessions.create("alice")).unwrap();
+    let text = token.expose();
+    for at in 0..text.len() {
+        for bit in 0..6 {
+            let mut forged = text.as_bytes().to_vec();
+            let value = ALPHABET.iter().position(|c| *c == forged[at]).unwrap();
+            forged[at] = ALPHABET[value ^ (1 << bit)];
+            let found = block_on(setup.sessions.lookup(&forged[..])).unwrap();
+            assert!(found.is_none(), "character {at}, bit {bit}");
+        }
+    }
 }
 
 #[test]
@@ -61,7 +68,7 @@ fn a_lookup_never_creates() {
     let (token, session) = block_on(elsewhere.sessions.create("alice")).unwrap();
     let setup = setup();
     let text = token.expose();
-    assert_eq!(rejection(&setup.sessions, &text), Some(Rejection::Unknown));
+    assert_eq!(setup.rejection(&text), Some(Rejection::Unknown));
     assert!(setup.record(session.id()).is_none());
     assert_eq!(setup.store.writes.load(Ordering::Relaxed), 0);
 }
@@ -73,14 +80,14 @@ fn expired_is_expired_at_the_instant_without_a_sweep() {
     let text = token.expose();
     setup.clock.advance(HOUR);
     assert_eq!(
-        rejection(&setup.sessions, &text),
+        setup.rejection(&text),
         Some(Rejection::Expired(Expired::Idle))
     );
     // Not revived by having been asked for.
     setup
         .clock
         .jump_to(std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_003_599));
-    assert_eq!(rejection(&setup.sessions, &text), None);
+    assert_eq!(setup.rejection(&text), None);
 }
 
 #[test]
@@ -90,11 +97,11 @@ fn use_moves_the_idle_timeout_and_not_the_absolute_one() {
     let text = token.expose();
     for _ in 0..47 {
         setup.clock.advance(30 * MINUTE);
-        assert_eq!(rejection(&setup.sessions, &text), None);
+        assert_eq!(setup.rejection(&text), None);
     }
     setup.clock.advance(30 * MINUTE);
     assert_eq!(
-        rejection(&setup.sessions, &text),
+        setup.rejection(&text),
         Some(Rejection::Expired(Expired::Absolute))
     );
 }

@@ -1,20 +1,11 @@
 //! Renewal, its overlap, lost responses, reuse, and step-up.
 
+#![allow(clippy::unwrap_used, reason = "test code outside of a test function")]
+
 mod common;
 
 use common::{HOUR, MINUTE, SECOND, Setup, block_on, policy, setup, setup_with};
-use revocable_core::{ErrorKind, Lookup, Rejection, Token};
-
-fn live(setup: &Setup, token: &Token) -> bool {
-    block_on(setup.sessions.lookup(token)).unwrap().is_some()
-}
-
-fn rejection(setup: &Setup, token: &Token) -> Option<Rejection> {
-    match block_on(setup.sessions.inspect(token)).unwrap() {
-        Lookup::Live(_) => None,
-        Lookup::Rejected(rejection) => Some(rejection),
-    }
-}
+use revocable_core::{ErrorKind, Rejection, Token};
 
 fn create(setup: &Setup) -> Token {
     block_on(setup.sessions.create("alice")).unwrap().0
@@ -65,7 +56,7 @@ fn a_lost_response_logs_nobody_out() {
     assert!(session.renewal_due());
     let again = renew(&setup, &token).unwrap();
     assert!(same(&lost, &again));
-    assert!(live(&setup, &again));
+    assert!(setup.live(&again));
 }
 
 #[test]
@@ -95,7 +86,7 @@ fn the_old_token_is_good_for_the_overlap_after_its_successor_arrived() {
     let token = create(&setup);
     let successor = renew(&setup, &token).unwrap();
     setup.clock.advance(30 * MINUTE);
-    assert!(live(&setup, &successor));
+    assert!(setup.live(&successor));
     setup
         .clock
         .advance(10 * SECOND - std::time::Duration::from_millis(1));
@@ -103,7 +94,7 @@ fn the_old_token_is_good_for_the_overlap_after_its_successor_arrived() {
     assert!(!session.renewal_due());
     assert!(renew(&setup, &token).is_none());
     setup.clock.advance(std::time::Duration::from_millis(1));
-    assert_eq!(rejection(&setup, &token), Some(Rejection::Reused));
+    assert_eq!(setup.rejection(&token), Some(Rejection::Reused));
 }
 
 #[test]
@@ -111,15 +102,15 @@ fn reuse_revokes_the_session_and_is_reported() {
     let setup = setup();
     let token = create(&setup);
     let successor = renew(&setup, &token).unwrap();
-    assert!(live(&setup, &successor));
+    assert!(setup.live(&successor));
     setup.clock.advance(MINUTE);
     setup.take_events();
-    assert_eq!(rejection(&setup, &token), Some(Rejection::Reused));
+    assert_eq!(setup.rejection(&token), Some(Rejection::Reused));
     assert_eq!(
         setup.take_events(),
         ["rejected reused", "ended alice reuse"]
     );
-    assert_eq!(rejection(&setup, &successor), Some(Rejection::Unknown));
+    assert_eq!(setup.rejection(&successor), Some(Rejection::Unknown));
 }
 
 #[test]
@@ -127,11 +118,11 @@ fn reuse_can_be_reported_without_revoking() {
     let setup = setup_with(|b| b.policy(policy().revoke_on_reuse(false)));
     let token = create(&setup);
     let successor = renew(&setup, &token).unwrap();
-    assert!(live(&setup, &successor));
+    assert!(setup.live(&successor));
     setup.clock.advance(MINUTE);
-    assert_eq!(rejection(&setup, &token), Some(Rejection::Reused));
+    assert_eq!(setup.rejection(&token), Some(Rejection::Reused));
     assert!(block_on(setup.sessions.renew(&token)).unwrap().is_none());
-    assert!(live(&setup, &successor));
+    assert!(setup.live(&successor));
 }
 
 #[test]
@@ -139,7 +130,7 @@ fn reuse_that_cannot_be_revoked_is_an_error() {
     let setup = setup();
     let token = create(&setup);
     let successor = renew(&setup, &token).unwrap();
-    assert!(live(&setup, &successor));
+    assert!(setup.live(&successor));
     setup.clock.advance(MINUTE);
     setup.store.fail_after_lookup(ErrorKind::Unavailable);
     let error = block_on(setup.sessions.inspect(&token)).unwrap_err();
@@ -151,13 +142,13 @@ fn a_clock_that_moves_back_does_not_stretch_the_overlap() {
     let setup = setup();
     let token = create(&setup);
     let successor = renew(&setup, &token).unwrap();
-    assert!(live(&setup, &successor));
+    assert!(setup.live(&successor));
     let now = block_on(setup.sessions.lookup(&successor))
         .unwrap()
         .unwrap()
         .last_seen_at();
     setup.clock.jump_to(now - HOUR);
-    assert_eq!(rejection(&setup, &token), Some(Rejection::Reused));
+    assert_eq!(setup.rejection(&token), Some(Rejection::Reused));
 }
 
 #[test]
@@ -165,11 +156,11 @@ fn a_renewal_for_security_leaves_no_overlap_and_raises_no_alarm_at_once() {
     let setup = setup();
     let token = create(&setup);
     let (successor, _) = block_on(setup.sessions.renew_now(&token)).unwrap().unwrap();
-    assert_eq!(rejection(&setup, &token), Some(Rejection::Replaced));
-    assert!(live(&setup, &successor));
+    assert_eq!(setup.rejection(&token), Some(Rejection::Replaced));
+    assert!(setup.live(&successor));
     setup.clock.advance(10 * SECOND);
-    assert_eq!(rejection(&setup, &token), Some(Rejection::Reused));
-    assert!(!live(&setup, &successor));
+    assert_eq!(setup.rejection(&token), Some(Rejection::Reused));
+    assert!(!setup.live(&successor));
 }
 
 #[test]
@@ -178,9 +169,9 @@ fn a_renewal_for_security_kills_the_successor_of_a_periodic_one_too() {
     let token = create(&setup);
     let unconfirmed = renew(&setup, &token).unwrap();
     let (secure, _) = block_on(setup.sessions.renew_now(&token)).unwrap().unwrap();
-    assert!(!live(&setup, &token));
-    assert!(!live(&setup, &unconfirmed));
-    assert!(live(&setup, &secure));
+    assert!(!setup.live(&token));
+    assert!(!setup.live(&unconfirmed));
+    assert!(setup.live(&secure));
 }
 
 #[test]
@@ -197,8 +188,8 @@ fn step_up_makes_fresh_and_changes_the_secret_and_not_the_deadline() {
     assert!(after.require_fresh(SECOND).is_ok());
     assert_eq!(after.expires_at(), before.expires_at());
     assert_eq!(after.created_at(), before.created_at());
-    assert!(!live(&setup, &token));
-    assert!(live(&setup, &fresh));
+    assert!(!setup.live(&token));
+    assert!(setup.live(&fresh));
     // A periodic renewal proves nothing about the user.
     setup.clock.advance(20 * MINUTE);
     let renewed = block_on(setup.sessions.renew(&fresh)).unwrap().unwrap();
@@ -241,7 +232,7 @@ fn a_renewal_of_unknown_outcome_is_settled() {
             .store
             .fail_after_lookup_with(ErrorKind::UnknownOutcome, happened);
         let successor = renew(&setup, &token).unwrap();
-        assert!(live(&setup, &successor));
+        assert!(setup.live(&successor));
 
         setup
             .store
@@ -249,7 +240,7 @@ fn a_renewal_of_unknown_outcome_is_settled() {
         let (secure, _) = block_on(setup.sessions.renew_now(&successor))
             .unwrap()
             .unwrap();
-        assert!(live(&setup, &secure));
+        assert!(setup.live(&secure));
     }
 }
 
@@ -262,8 +253,8 @@ fn a_second_renewal_needs_the_first_successor() {
     let second = renew(&setup, &first).unwrap();
     // Renewing with the successor presents it.
     let third = renew(&setup, &second).unwrap();
-    assert!(live(&setup, &second));
-    assert!(live(&setup, &third));
-    assert_eq!(rejection(&setup, &first), Some(Rejection::WrongSecret));
-    assert!(live(&setup, &third));
+    assert!(setup.live(&second));
+    assert!(setup.live(&third));
+    assert_eq!(setup.rejection(&first), Some(Rejection::WrongSecret));
+    assert!(setup.live(&third));
 }

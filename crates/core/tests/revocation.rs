@@ -7,12 +7,8 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use common::{HOUR, MINUTE, SECOND, Setup, block_on, setup};
-use revocable_core::{EndReason, ErrorKind, SweepBudget, Token};
-
-fn live(setup: &Setup, token: &Token) -> bool {
-    block_on(setup.sessions.lookup(token)).unwrap().is_some()
-}
+use common::{HOUR, MINUTE, SECOND, block_on, setup};
+use revocable_core::{EndReason, ErrorKind, SweepBudget};
 
 fn poll_once<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
@@ -26,8 +22,8 @@ fn revoke_ends_one_session_once() {
         let (other, _) = setup.sessions.create("alice").await.unwrap();
         assert!(setup.sessions.revoke(session.id()).await.unwrap());
         assert!(!setup.sessions.revoke(session.id()).await.unwrap());
-        assert!(!live(&setup, &token));
-        assert!(live(&setup, &other));
+        assert!(!setup.live(&token));
+        assert!(setup.live(&other));
     });
 }
 
@@ -38,9 +34,9 @@ fn a_session_of_another_user_cannot_be_revoked_by_its_id() {
         let (token, session) = setup.sessions.create("alice").await.unwrap();
         let revoke = |user| setup.sessions.revoke_for_user(user, session.id());
         assert!(!revoke("mallory").await.unwrap());
-        assert!(live(&setup, &token));
+        assert!(setup.live(&token));
         assert!(revoke("alice").await.unwrap());
-        assert!(!live(&setup, &token));
+        assert!(!setup.live(&token));
     });
 }
 
@@ -53,11 +49,11 @@ fn revoke_all_and_revoke_others_and_revoke_everything() {
         let (second, this) = sessions.create("alice").await.unwrap();
         let (bob, _) = sessions.create("bob").await.unwrap();
         assert_eq!(sessions.revoke_others(&this).await.unwrap(), 1);
-        assert!(!live(&setup, &first) && live(&setup, &second) && live(&setup, &bob));
+        assert!(!setup.live(&first) && setup.live(&second) && setup.live(&bob));
         assert_eq!(sessions.revoke_all_for_user("alice").await.unwrap(), 1);
-        assert!(!live(&setup, &second) && live(&setup, &bob));
+        assert!(!setup.live(&second) && setup.live(&bob));
         assert_eq!(sessions.revoke_everything().await.unwrap(), 1);
-        assert!(!live(&setup, &bob));
+        assert!(!setup.live(&bob));
     });
 }
 
@@ -69,11 +65,11 @@ fn a_revocation_that_failed_is_not_acknowledged() {
         setup.store.fail(ErrorKind::Unavailable, false);
         let error = setup.sessions.revoke(session.id()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unavailable);
-        assert!(live(&setup, &token));
+        assert!(setup.live(&token));
         // Of unknown outcome: tried again.
         setup.store.fail(ErrorKind::UnknownOutcome, false);
         setup.sessions.revoke_all_for_user("alice").await.unwrap();
-        assert!(!live(&setup, &token));
+        assert!(!setup.live(&token));
     });
 }
 
@@ -161,7 +157,7 @@ fn an_observer_that_panics_fails_nothing() {
     block_on(async {
         let (token, session) = setup.sessions.create("alice").await.unwrap();
         assert!(setup.sessions.revoke(session.id()).await.unwrap());
-        assert!(!live(&setup, &token));
+        assert!(!setup.live(&token));
     });
 }
 
@@ -284,7 +280,7 @@ fn a_sweep_keeps_its_budget_and_goes_on() {
         }
         assert!(sweeps >= 3);
         assert_eq!(ended, 25);
-        assert!(live(&setup, &token));
+        assert!(setup.live(&token));
     });
 }
 

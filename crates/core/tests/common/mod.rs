@@ -12,9 +12,9 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 use revocable_core::{
     Change, CreateOutcome, CreateRequest, EndListener, EndReason, Ended, Epoch, Error, ErrorKind,
-    Event, ManualClock, Page, Policy, Record, Result, RevokeAllOutcome, RevokeAllRequest,
-    SessionId, SessionStore, Sessions, SessionsBuilder, SweepOutcome, SweepRequest, UpdateOutcome,
-    UserId,
+    Event, Lookup, ManualClock, Page, Policy, PresentedToken, Record, Rejection, Result,
+    RevokeAllOutcome, RevokeAllRequest, SessionId, SessionStore, Sessions, SessionsBuilder,
+    SweepOutcome, SweepRequest, Token, UpdateOutcome, UserId,
 };
 use revocable_memory::MemoryStore;
 
@@ -83,8 +83,23 @@ impl Setup {
         std::mem::take(&mut self.events.lock().unwrap())
     }
 
+    pub(crate) fn live(&self, token: &Token) -> bool {
+        block_on(self.sessions.lookup(token)).unwrap().is_some()
+    }
+
+    pub(crate) fn rejection(&self, token: impl PresentedToken) -> Option<Rejection> {
+        rejection(&self.sessions, token)
+    }
+
     pub(crate) fn record(&self, id: SessionId) -> Option<Arc<Record>> {
         block_on(self.store.inner.lookup(id)).unwrap()
+    }
+}
+
+pub(crate) fn rejection(sessions: &Sessions, token: impl PresentedToken) -> Option<Rejection> {
+    match block_on(sessions.inspect(token)).unwrap() {
+        Lookup::Live(_) => None,
+        Lookup::Rejected(rejection) => Some(rejection),
     }
 }
 
