@@ -157,3 +157,156 @@ impl Change {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::{Bucket, SessionId};
+    use crate::record::Client;
+    use crate::user::UserId;
+
+    const NOW_MS: i64 = 1_000;
+
+    fn digest(byte: u8) -> Digest {
+        Digest::from_bytes([byte; Digest::LEN])
+    }
+
+    fn record() -> Record {
+        let user = UserId::from(1_u64);
+        Record {
+            id: SessionId::new(0, Bucket::of(&user), [0; 8]),
+            user,
+            digest: digest(1),
+            previous: None,
+            created_ms: 0,
+            authenticated_ms: 0,
+            last_seen_ms: 500,
+            expires_ms: 10_000,
+            idle_timeout_ms: 1_000,
+            version: 3,
+            client: Client::new(),
+            data: b"old"[..].into(),
+        }
+    }
+
+    fn apply_at(now_ms: i64, kind: ChangeKind) -> Applied {
+        let liveness = Liveness::at(now_ms);
+        Change { liveness, kind }.apply(&record())
+    }
+
+    fn renew(expected: u8, new: u8, renewal: Renewal) -> ChangeKind {
+        ChangeKind::Renew {
+            expected: digest(expected),
+            digest: digest(new),
+            renewal,
+        }
+    }
+
+    fn changed(applied: Applied) -> Record {
+        match applied {
+            Applied::Changed(record) => Record::clone(&record),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_touch_moves_forward_only() {
+        assert_eq!(apply_at(499, ChangeKind::Touch), Applied::Unchanged);
+        assert_eq!(apply_at(500, ChangeKind::Touch), Applied::Unchanged);
+        let touched = changed(apply_at(501, ChangeKind::Touch));
+        assert_eq!(
+            touched,
+            Record {
+                last_seen_ms: 501,
+                ..record()
+            }
+        );
+    }
+
+    #[test]
+    fn no_change_touches_a_session_that_is_over() {
+        let set = ChangeKind::SetData {
+            expected_version: 3,
+            data: Box::default(),
+        };
+        let confirm = ChangeKind::ConfirmSuccessor { digest: digest(1) };
+        for kind in [
+            ChangeKind::Touch,
+            renew(1, 2, Renewal::Immediate),
+            set,
+            confirm,
+        ] {
+            assert_eq!(apply_at(1_500, kind), Applied::Expired);
+        }
+    }
+
+    #[test]
+    fn a_renewal_needs_the_expected_secret_and_may_be_repeated() {
+        let salt = Salt::from_bytes([9; Salt::LEN]);
+        let periodic = Renewal::Periodic { salt };
+        assert_eq!(apply_at(NOW_MS, renew(7, 2, periodic)), Applied::Conflict);
+        assert_eq!(apply_at(NOW_MS, renew(7, 1, periodic)), Applied::Unchanged);
+        let previous = |successor| {
+            Some(Previous {
+                digest: digest(1),
+                replaced_ms: NOW_MS,
+                successor,
+            })
+        };
+        let renewed = Record {
+            digest: digest(2),
+            previous: previous(Successor::Unconfirmed { salt }),
+            last_seen_ms: NOW_MS,
+            ..record()
+        };
+        assert_eq!(changed(apply_at(NOW_MS, renew(1, 2, periodic))), renewed);
+        let immediate = Record {
+            previous: previous(Successor::Immediate),
+            ..renewed
+        };
+        let applied = apply_at(NOW_MS, renew(1, 2, Renewal::Immediate));
+        assert_eq!(changed(applied), immediate);
+        let applied = apply_at(NOW_MS, renew(1, 2, Renewal::Reauthentication));
+        let reauthenticated = Record {
+            authenticated_ms: NOW_MS,
+            ..immediate
+        };
+        assert_eq!(changed(applied), reauthenticated);
+    }
+
+    #[test]
+    fn a_successor_is_confirmed_once() {
+        let confirm = |record: &Record, byte| {
+            let kind = ChangeKind::ConfirmSuccessor {
+                digest: digest(byte),
+            };
+            let liveness = Liveness::at(NOW_MS);
+            Change { liveness, kind }.apply(record)
+        };
+        assert_eq!(confirm(&record(), 1), Applied::Unchanged);
+        let salt = Salt::from_bytes([9; Salt::LEN]);
+        let renewed = changed(apply_at(600, renew(1, 2, Renewal::Periodic { salt })));
+        assert_eq!(confirm(&renewed, 1), Applied::Conflict);
+        let confirmed = changed(confirm(&renewed, 2));
+        assert_eq!(
+            confirmed
+                .previous
+                .as_ref()
+                .map(|p| (p.replaced_ms, p.successor)),
+            Some((600, Successor::Presented { at_ms: NOW_MS }))
+        );
+        assert_eq!(confirm(&confirmed, 2), Applied::Unchanged);
+    }
+
+    #[test]
+    fn data_needs_the_expected_version() {
+        let set = |expected_version| ChangeKind::SetData {
+            expected_version,
+            data: b"new"[..].into(),
+        };
+        assert_eq!(apply_at(NOW_MS, set(2)), Applied::Conflict);
+        assert_eq!(apply_at(NOW_MS, set(4)), Applied::Conflict);
+        let written = changed(apply_at(NOW_MS, set(3)));
+        assert_eq!((written.version, &*written.data), (4, &b"new"[..]));
+    }
+}

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use common::{HOUR, MINUTE, SECOND, block_on, setup};
-use revocable_core::{EndReason, ErrorKind, SweepBudget};
+use revocable_core::{EndReason, ErrorKind, SweepBudget, UserId};
 
 fn poll_once<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
@@ -281,6 +281,29 @@ fn a_sweep_keeps_its_budget_and_goes_on() {
         assert!(sweeps >= 3);
         assert_eq!(ended, 25);
         assert!(setup.live(&token));
+    });
+}
+
+#[test]
+fn a_sweep_passes_what_lives_and_reaches_the_end() {
+    let setup = setup();
+    block_on(async {
+        for user in 0..40_u32 {
+            setup.sessions.create(UserId::from(user)).await.unwrap();
+        }
+        let budget = SweepBudget {
+            max_rows: 8,
+            max_duration: Duration::from_secs(1),
+        };
+        let mut examined = 0;
+        for _ in 0..6 {
+            let report = setup.sessions.sweep(budget).await.unwrap();
+            examined += report.examined;
+            if report.complete {
+                break;
+            }
+        }
+        assert_eq!(examined, 40);
     });
 }
 
