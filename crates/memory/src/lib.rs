@@ -20,8 +20,8 @@
 //! without an await point: atomic, also if its future is dropped. Only
 //! `revoke_everything` takes all locks, and a sweep one after the other.
 
+mod by_id;
 mod epochs;
-mod id_hash;
 mod room;
 mod shard;
 mod store;

@@ -49,3 +49,29 @@ impl Room {
         self.limit
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::AtomicBool;
+    use std::thread;
+
+    #[test]
+    fn threads_that_race_for_the_last_place_never_both_get_it() {
+        let (room, taken) = (Room::new(1), AtomicBool::new(false));
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..20_000 {
+                        if room.reserve() {
+                            assert!(!taken.swap(true, Ordering::SeqCst), "two have it");
+                            taken.store(false, Ordering::SeqCst);
+                            room.release(1);
+                        }
+                    }
+                });
+            }
+        });
+        assert_eq!(room.taken(), 0);
+    }
+}

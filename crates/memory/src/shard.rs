@@ -3,14 +3,15 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use indexmap::IndexMap;
+use indexmap::IndexSet;
+use indexmap::set::MutableValues;
 use revocable_core::{
     Applied, Cap, Change, Epoch, Liveness, Page, Record, RevokeAllRequest, SessionId,
     UpdateOutcome, UserId,
 };
 
+use crate::by_id::{ById, IdHash};
 use crate::epochs::Epochs;
-use crate::id_hash::IdHash;
 use crate::room::Room;
 use crate::sweep::Walk;
 use crate::users::Users;
@@ -23,7 +24,7 @@ use crate::users::Users;
 /// are only the tables' own operations, on keys whose `Hash` and `Eq` do not
 /// panic. So a shard is sound whenever it is not locked.
 pub(crate) struct Shard {
-    sessions: IndexMap<SessionId, Arc<Record>, IdHash>,
+    sessions: IndexSet<ById, IdHash>,
     users: Users,
     epochs: Epochs,
 }
@@ -41,7 +42,7 @@ pub(crate) enum Created {
 impl Shard {
     pub(crate) fn new() -> Self {
         Self {
-            sessions: IndexMap::default(),
+            sessions: IndexSet::default(),
             users: Users::default(),
             epochs: Epochs::new(),
         }
@@ -59,7 +60,7 @@ impl Shard {
         room: &Room,
     ) -> Created {
         if let Some(there) = self.sessions.get(&record.id) {
-            return Created::Exists(there.clone());
+            return Created::Exists(there.0.clone());
         }
         if expected_epoch.is_some_and(|began| self.epochs.supersede(&record.user, began)) {
             return Created::Superseded;
@@ -83,12 +84,12 @@ impl Shard {
         }
         let ended = ending.iter().filter_map(|id| self.take(*id)).collect();
         self.users.insert(&record.user, record.id);
-        self.sessions.insert(record.id, record);
+        self.sessions.insert(ById(record));
         Created::Yes(ended)
     }
 
     pub(crate) fn lookup(&self, id: SessionId) -> Option<Arc<Record>> {
-        self.sessions.get(&id).cloned()
+        self.sessions.get(&id).map(|there| there.0.clone())
     }
 
     /// Also returns the record that was replaced, to be freed.
@@ -97,7 +98,9 @@ impl Shard {
         id: SessionId,
         change: &Change,
     ) -> (UpdateOutcome, Option<Arc<Record>>) {
-        let Some(record) = self.sessions.get_mut(&id) else {
+        // In place, which keeps the entry's position: the ID, by which it was
+        // found, is not changed by any `Change`.
+        let Some((_, ById(record))) = self.sessions.get_full_mut2(&id) else {
             return (UpdateOutcome::Absent, None);
         };
         match change.apply(record) {
@@ -125,7 +128,8 @@ impl Shard {
         let ids = self.users.remove_all(&request.user, request.keep);
         let removed: Vec<_> = ids
             .iter()
-            .filter_map(|id| self.sessions.swap_remove(id))
+            .filter_map(|id| self.sessions.swap_take(id))
+            .map(|ById(record)| record)
             .collect();
         self.shrink();
         room.release(removed.len());
@@ -178,10 +182,10 @@ impl Shard {
     ) -> Vec<Arc<Record>> {
         let mut removed = Vec::new();
         for at in walk.next_positions(self.sessions.len()) {
-            if !liveness.is_live(&*self.sessions[at])
-                && let Some((id, record)) = self.sessions.swap_remove_index(at)
+            if !liveness.is_live(&*self.sessions[at].0)
+                && let Some(ById(record)) = self.sessions.swap_remove_index(at)
             {
-                self.users.remove(&record.user, id);
+                self.users.remove(&record.user, record.id);
                 removed.push(record);
             }
         }
@@ -200,6 +204,7 @@ impl Shard {
         self.users
             .after(user, None)
             .filter_map(|id| self.sessions.get(&id))
+            .map(|ById(record)| record)
             .filter(|record| liveness.is_live(&***record))
             .map(|record| (record.id, record.last_seen_ms))
             .collect()
@@ -207,7 +212,7 @@ impl Shard {
 
     /// Takes a session out of all tables; its place in the room stays taken.
     fn take(&mut self, id: SessionId) -> Option<Arc<Record>> {
-        let record = self.sessions.swap_remove(&id)?;
+        let ById(record) = self.sessions.swap_take(&id)?;
         self.users.remove(&record.user, id);
         self.shrink();
         Some(record)

@@ -1,13 +1,12 @@
 //! Epochs do their work for as long as needed, and then are forgotten.
 
-use futures_executor::block_on;
 use revocable_core::{CreateOutcome, EndReason, Epoch, SessionStore, UserId};
 use revocable_memory::MemoryStore;
 
-use crate::support::{log_in, record, revoke_all, sweep, user};
+use crate::support::{log_in, now, record, revoke_all, sweep, user};
 
 fn epoch(store: &MemoryStore, user: &UserId) -> Epoch {
-    block_on(store.epoch(user)).unwrap()
+    now(store.epoch(user)).unwrap()
 }
 
 fn is_superseded(store: &MemoryStore, user: &UserId, began: Epoch) -> bool {
@@ -16,7 +15,7 @@ fn is_superseded(store: &MemoryStore, user: &UserId, began: Epoch) -> bool {
     match log_in(store, new, began) {
         CreateOutcome::Superseded => true,
         CreateOutcome::Created { .. } => {
-            block_on(store.revoke(id, EndReason::LoggedOut)).unwrap();
+            now(store.revoke(id, EndReason::LoggedOut)).unwrap();
             false
         }
         other => panic!("{other:?}"),
@@ -59,7 +58,7 @@ fn revoking_everything_refuses_every_login_that_began_before() {
     let store = MemoryStore::new();
     revoke_all(&store, &user(1), 100);
     let began: Vec<_> = (0..1_000).map(|n| epoch(&store, &user(n))).collect();
-    block_on(store.revoke_everything(EndReason::Administrator)).unwrap();
+    now(store.revoke_everything(EndReason::Administrator)).unwrap();
     for (number, began) in (0..).zip(began) {
         assert!(is_superseded(&store, &user(number), began));
         let now = epoch(&store, &user(number));

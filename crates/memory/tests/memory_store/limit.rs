@@ -4,12 +4,11 @@ use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use futures_executor::block_on;
 use revocable_core::{CreateOutcome, CreateRequest, EndReason, ErrorKind, SessionStore};
 use revocable_memory::MemoryStore;
 
 use crate::support::{
-    Random, create, end_oldest, is_there, record, request, revoke_all, sweep, user,
+    Random, create, end_oldest, is_there, now, record, request, revoke_all, sweep, user,
 };
 
 fn full(limit: usize) -> MemoryStore {
@@ -23,7 +22,7 @@ fn full(limit: usize) -> MemoryStore {
 fn is_refused(store: &MemoryStore) -> bool {
     match create(store, record(&user(999_999), 999_999, 1_000)) {
         Ok(id) => {
-            block_on(store.revoke(id, EndReason::LoggedOut)).unwrap();
+            now(store.revoke(id, EndReason::LoggedOut)).unwrap();
             false
         }
         Err(error) => {
@@ -66,7 +65,7 @@ fn what_a_revoke_a_revoke_all_or_a_sweep_removed_leaves_room() {
     let store = full(10);
     assert!(is_refused(&store));
     let first = record(&user(0), 0, 1_000).id;
-    block_on(store.revoke(first, EndReason::LoggedOut)).unwrap();
+    now(store.revoke(first, EndReason::LoggedOut)).unwrap();
     assert!(!is_refused(&store));
     assert_eq!(store.len(), 9);
 
@@ -82,7 +81,7 @@ fn what_a_revoke_a_revoke_all_or_a_sweep_removed_leaves_room() {
 
     let store = full(10);
     assert_eq!(
-        block_on(store.revoke_everything(EndReason::Administrator)).unwrap(),
+        now(store.revoke_everything(EndReason::Administrator)).unwrap(),
         10
     );
     assert!(!is_refused(&store));
@@ -95,7 +94,7 @@ fn a_create_that_is_refused_takes_no_room() {
     assert!(is_refused(&store) && is_refused(&store));
     revoke_all(&store, &user(3), 0);
     let again = record(&user(4), 4, 1_000);
-    let exists = block_on(store.create(request(again))).unwrap();
+    let exists = now(store.create(request(again))).unwrap();
     assert!(matches!(exists, CreateOutcome::Exists(_)), "{exists:?}");
     assert_eq!(store.len(), 9);
     assert!(!is_refused(&store));
@@ -106,7 +105,7 @@ fn a_full_store_takes_a_login_that_ends_another_session_of_its_user() {
     let store = full(10);
     let new = record(&user(3), 1_003, 1_000);
     let id = new.id;
-    let outcome = block_on(store.create(CreateRequest {
+    let outcome = now(store.create(CreateRequest {
         cap: end_oldest(1),
         ..request(new)
     }));
@@ -125,7 +124,7 @@ fn a_cap_that_ends_many_sessions_at_once_releases_the_rest() {
     for number in 0..5 {
         create(&store, record(&user(0), number, 1_000)).unwrap();
     }
-    let outcome = block_on(store.create(CreateRequest {
+    let outcome = now(store.create(CreateRequest {
         cap: end_oldest(2),
         ..request(record(&user(0), 5, 1_000))
     }));
@@ -152,14 +151,14 @@ fn the_count_agrees_with_the_sessions_after_a_storm_of_every_verb() {
                         0 => drop(sweep(store, random.below(100) as i64, 50)),
                         1 => drop(revoke_all(store, &user, 0)),
                         2 if random.below(20) == 0 => {
-                            drop(block_on(store.revoke_everything(EndReason::Administrator)));
+                            drop(now(store.revoke_everything(EndReason::Administrator)));
                         }
-                        2..8 => drop(block_on(store.revoke(id, EndReason::LoggedOut)).unwrap()),
-                        8..11 => drop(block_on(store.create(CreateRequest {
+                        2..8 => drop(now(store.revoke(id, EndReason::LoggedOut)).unwrap()),
+                        8..11 => drop(now(store.create(CreateRequest {
                             cap: end_oldest(3),
                             ..request(record)
                         }))),
-                        _ => drop(block_on(store.create(request(record)))),
+                        _ => drop(now(store.create(request(record)))),
                     }
                     assert!(store.len() <= LIMIT);
                 }
@@ -169,7 +168,7 @@ fn the_count_agrees_with_the_sessions_after_a_storm_of_every_verb() {
     let there =
         (0..300).filter(|number| is_there(&store, record(&user(number / 10), *number, 0).id));
     assert_eq!(there.count(), store.len());
-    let count = block_on(store.revoke_everything(EndReason::Administrator)).unwrap();
+    let count = now(store.revoke_everything(EndReason::Administrator)).unwrap();
     assert_eq!(store.len(), 0);
     assert!(count <= LIMIT as u64);
 }

@@ -1,8 +1,10 @@
 //! Requests with everything that a test does not care about filled in.
 
+use std::future::Future;
 use std::num::NonZeroU32;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 
-use futures_executor::block_on;
 use revocable_core::EndReason;
 use revocable_core::{
     AtCap, Bucket, Cap, Client, CreateOutcome, CreateRequest, Digest, Epoch, Liveness, Record,
@@ -25,6 +27,14 @@ impl Random {
 
     pub(crate) fn below(&mut self, end: u64) -> u64 {
         self.next() % end
+    }
+}
+
+/// The output of a future that is ready at once, as all of a `MemoryStore` are.
+pub(crate) fn now<F: Future>(future: F) -> F::Output {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => output,
+        Poll::Pending => panic!("a call of a memory store waits"),
     }
 }
 
@@ -68,18 +78,18 @@ pub(crate) fn end_oldest(max: u32) -> Option<Cap> {
 
 pub(crate) fn create(store: &MemoryStore, record: Record) -> Result<SessionId> {
     let id = record.id;
-    match block_on(store.create(request(record)))? {
+    match now(store.create(request(record)))? {
         CreateOutcome::Created { .. } => Ok(id),
         other => panic!("{other:?}"),
     }
 }
 
 pub(crate) fn is_there(store: &MemoryStore, id: SessionId) -> bool {
-    block_on(store.lookup(id)).unwrap().is_some()
+    now(store.lookup(id)).unwrap().is_some()
 }
 
 pub(crate) fn log_in(store: &MemoryStore, record: Record, began: Epoch) -> CreateOutcome {
-    block_on(store.create(CreateRequest {
+    now(store.create(CreateRequest {
         expected_epoch: Some(began),
         ..request(record)
     }))
@@ -87,7 +97,7 @@ pub(crate) fn log_in(store: &MemoryStore, record: Record, began: Epoch) -> Creat
 }
 
 pub(crate) fn revoke_all(store: &MemoryStore, user: &UserId, now_ms: i64) -> Epoch {
-    block_on(store.revoke_all_for_user(RevokeAllRequest {
+    now(store.revoke_all_for_user(RevokeAllRequest {
         user: user.clone(),
         keep: None,
         reason: EndReason::LoggedOutEverywhere,
@@ -103,7 +113,7 @@ pub(crate) fn sweep_step(
     cursor: Option<SweepCursor>,
     max_rows: u32,
 ) -> SweepOutcome {
-    block_on(store.sweep_expired(SweepRequest {
+    now(store.sweep_expired(SweepRequest {
         liveness: Liveness::at(now_ms),
         forget_epochs_before_ms: now_ms,
         cursor,

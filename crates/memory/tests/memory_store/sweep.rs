@@ -5,11 +5,12 @@ use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use futures_executor::block_on;
-use revocable_core::{EndReason, SessionId, SessionStore};
+use revocable_core::{CreateRequest, EndReason, SessionId, SessionStore};
 use revocable_memory::MemoryStore;
 
-use crate::support::{Random, create, is_there, record, revoke_all, sweep, sweep_step, user};
+use crate::support::{
+    Random, create, end_oldest, is_there, now, record, request, revoke_all, sweep, sweep_step, user,
+};
 
 /// Few users, so that each of their shards holds many sessions.
 const USERS: u64 = 3;
@@ -54,7 +55,7 @@ fn creates_and_revokes_between_the_steps_hide_nothing_from_a_sweep() {
                     _ if all.is_empty() => {}
                     _ => {
                         let id = all[random.below(all.len() as u64) as usize];
-                        block_on(store.revoke(id, EndReason::LoggedOut)).unwrap();
+                        now(store.revoke(id, EndReason::LoggedOut)).unwrap();
                         expired.remove(&id);
                         live.retain(|other| *other != id);
                     }
@@ -116,7 +117,7 @@ fn a_sweep_beside_threads_that_create_and_revoke_is_complete() {
                     }
                     let new = record(&user(n % USERS), t * 1_000_000_000 + n, 100);
                     let id = create(store, new).unwrap();
-                    block_on(store.revoke(id, EndReason::LoggedOut)).unwrap();
+                    now(store.revoke(id, EndReason::LoggedOut)).unwrap();
                 }
             });
         }
@@ -136,11 +137,43 @@ fn what_a_sweep_removed_is_no_longer_listed_for_its_user() {
     }
     assert_eq!(sweep(&store, 10, 7), (20, 0));
     let limit = NonZeroU32::new(100).unwrap();
-    let page = block_on(store.list_for_user(&user(1), None, limit)).unwrap();
+    let page = now(store.list_for_user(&user(1), None, limit)).unwrap();
     assert_eq!(page.records.len(), 20);
     assert!(page.records.iter().all(|record| record.expires_ms == 100));
     // An index entry left behind would be ended, and counted, once more.
     assert_eq!(store.len(), 20);
     revoke_all(&store, &user(1), 0);
     assert_eq!(store.len(), 0);
+}
+
+#[test]
+fn no_way_to_end_a_session_leaves_it_in_its_users_index() {
+    let store = MemoryStore::new();
+    let there = |expected: &[SessionId]| {
+        let limit = NonZeroU32::new(1).unwrap();
+        let page = now(store.list_for_user(&user(1), None, limit)).unwrap();
+        let ids: Vec<_> = page.records.iter().map(|record| record.id).collect();
+        // A dead entry after the last session would promise another page.
+        assert_eq!((&ids[..], page.next), (expected, None));
+    };
+    let new = |number| create(&store, record(&user(1), number, 10)).unwrap();
+
+    let ids = [new(1), new(2)];
+    now(store.revoke(ids[0], EndReason::LoggedOut)).unwrap();
+    there(&[ids[1]]);
+    let capped = CreateRequest {
+        cap: end_oldest(1),
+        ..request(record(&user(1), 3, 10))
+    };
+    let third = capped.record.id;
+    now(store.create(capped)).unwrap();
+    there(&[third]);
+    assert_eq!(sweep(&store, 10, 10), (1, 0));
+    there(&[]);
+    new(4);
+    revoke_all(&store, &user(1), 0);
+    there(&[]);
+    new(5);
+    now(store.revoke_everything(EndReason::Administrator)).unwrap();
+    there(&[]);
 }
