@@ -1,0 +1,336 @@
+//! Group commit: many requests, one transaction.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use revocable_core::{EndListeners, EndReason, Ended, Epoch, ErrorKind};
+use rusqlite::{Connection, OptionalExtension};
+
+use super::task::{Ends, Queued, Tx};
+use crate::fault::{Fault, Result};
+use crate::open::{Location, run_pragma};
+
+/// Runs batches of requests on the connection that writes.
+pub(super) struct Batches {
+    location: Location,
+    listeners: Arc<EndListeners>,
+    /// `None` after a failure that leaves its state in doubt, until the next
+    /// batch opens another.
+    connection: Option<Connection>,
+    /// The engine met damage while it was writing: no more writes.
+    poison: Option<Fault>,
+    /// What a commit of unknown outcome may have ended.
+    unsettled: Vec<Ends>,
+    /// How many rows were deleted, for who looks after free pages.
+    pub(super) removed_rows: u64,
+}
+
+/// Why nothing of a transaction happened, or nobody knows.
+#[derive(Debug)]
+enum Broken {
+    /// It is not the fault of a request: any other would have met the same.
+    Everybody(Fault),
+    /// A request took the transaction down with it.
+    Request(Fault),
+    /// The request at this place panicked.
+    Panic(usize),
+    /// The commit found no room, or no lock.
+    Commit(Fault),
+    /// The commit may or may not have taken effect.
+    Unknown(Fault),
+}
+
+impl Batches {
+    pub(super) fn new(
+        connection: Connection,
+        location: Location,
+        listeners: Arc<EndListeners>,
+    ) -> Self {
+        Self {
+            location,
+            listeners,
+            connection: Some(connection),
+            poison: None,
+            unsettled: Vec::new(),
+            removed_rows: 0,
+        }
+    }
+
+    /// Carries out all requests and answers them: after the commit, and after
+    /// the listeners were told.
+    ///
+    /// If one of them takes the transaction down, nothing of it has happened,
+    /// and each runs again in a transaction of its own, so that a revocation
+    /// does not fail because somebody's large session found no room.
+    pub(super) fn run(&mut self, mut requests: Vec<Box<dyn Queued>>) {
+        if requests.len() > 1 {
+            match self.transact(&mut requests, false) {
+                Ok(()) => return self.answer(requests),
+                Err(Broken::Everybody(fault)) => return self.fail(requests, &fault),
+                Err(Broken::Unknown(fault)) => return self.fail_unknown(requests, &fault),
+                Err(Broken::Commit(_)) => {}
+                // Not again.
+                Err(Broken::Panic(at)) => self.fail(vec![requests.remove(at)], &panicked()),
+                Err(Broken::Request(_)) => {}
+            }
+        }
+        let mut requests = requests.into_iter();
+        while let Some(request) = requests.next() {
+            if let Err(fault) = self.run_alone(request) {
+                return self.fail(requests.collect(), &fault);
+            }
+        }
+    }
+
+    /// Runs one request; an error if every other would meet the same.
+    fn run_alone(&mut self, request: Box<dyn Queued>) -> Result<()> {
+        let mut request = vec![request];
+        let mut result = self.transact(&mut request, false);
+        match &result {
+            // Room may be had in the log itself, once it is copied.
+            Err(Broken::Request(fault) | Broken::Commit(fault))
+                if fault.kind() == ErrorKind::Full =>
+            {
+                self.make_room(request[0].revokes());
+                result = self.transact(&mut request, false);
+                self.restore_limit();
+            }
+            // What the request is about cannot be read, but it may not need to.
+            Err(Broken::Request(fault)) if fault.is_structural() && !fault.poisons() => {
+                result = self.transact(&mut request, true);
+            }
+            _ => {}
+        }
+        match result {
+            Ok(()) => self.answer(request),
+            Err(Broken::Everybody(fault)) => {
+                self.fail(request, &fault);
+                return Err(fault);
+            }
+            Err(Broken::Request(fault)) => {
+                self.heed(&fault);
+                self.fail(request, &fault);
+            }
+            Err(Broken::Commit(fault)) => self.fail(request, &fault),
+            Err(Broken::Panic(_)) => self.fail(request, &panicked()),
+            Err(Broken::Unknown(fault)) => self.fail_unknown(request, &fault),
+        }
+        Ok(())
+    }
+
+    /// Runs requests in one transaction. If it returns `Ok`, each request has
+    /// its outcome, and what succeeded is on disk.
+    fn transact(&mut self, requests: &mut [Box<dyn Queued>], blind: bool) -> Result<(), Broken> {
+        if let Some(poison) = &self.poison {
+            return Err(Broken::Everybody(poison.clone()));
+        }
+        let connection = self.connection().map_err(Broken::Everybody)?;
+        let result = Self::transact_on(connection, requests, blind);
+        let in_doubt = match &result {
+            Err(Broken::Unknown(_) | Broken::Panic(_)) => true,
+            Err(Broken::Request(fault)) => fault.is_structural(),
+            Ok(()) | Err(Broken::Everybody(_) | Broken::Commit(_)) => false,
+        };
+        if in_doubt {
+            self.connection = None;
+        }
+        result
+    }
+
+    fn transact_on(
+        connection: &Connection,
+        requests: &mut [Box<dyn Queued>],
+        blind: bool,
+    ) -> Result<(), Broken> {
+        execute(connection, "BEGIN IMMEDIATE").map_err(|error| Broken::Everybody(error.into()))?;
+        let alone = requests.len() == 1;
+        let tx = Tx { connection, blind };
+        for (at, request) in requests.iter_mut().enumerate() {
+            let ran = catch_unwind(AssertUnwindSafe(|| {
+                if !alone {
+                    execute(connection, "SAVEPOINT request")?;
+                }
+                request.run(&tx)?;
+                if !alone {
+                    execute(connection, "RELEASE request")?;
+                }
+                Ok(())
+            }));
+            let fault: Fault = match ran {
+                Ok(Ok(())) => continue,
+                Ok(Err(fault)) => fault,
+                Err(_) => return Err(Broken::Panic(at)),
+            };
+            // After some errors the engine has rolled back everything, and
+            // after damage it refuses to write until that is done.
+            let over = connection.is_autocommit() || fault.is_structural();
+            if over || alone {
+                roll_back(connection);
+            }
+            if over {
+                return Err(Broken::Request(fault));
+            }
+            request.fail(fault);
+            if alone {
+                return Ok(());
+            }
+            if let Err(error) = execute(connection, "ROLLBACK TO request")
+                .and_then(|()| execute(connection, "RELEASE request"))
+            {
+                roll_back(connection);
+                return Err(Broken::Request(error.into()));
+            }
+        }
+        let Err(error) = execute(connection, "COMMIT") else {
+            return Ok(());
+        };
+        let fault = Fault::at_commit(error);
+        roll_back(connection);
+        Err(match fault.kind() {
+            ErrorKind::UnknownOutcome => Broken::Unknown(fault),
+            _ => Broken::Commit(fault),
+        })
+    }
+
+    /// The connection that writes; opens one if there is none.
+    pub(super) fn connection(&mut self) -> Result<&Connection> {
+        if self.connection.is_none() {
+            let connection = self
+                .location
+                .open_writer()
+                .map_err(Fault::into_unavailable)?;
+            self.settle(&connection)?;
+            self.connection = Some(connection);
+        }
+        self.connection
+            .as_ref()
+            .ok_or_else(|| Fault::new(ErrorKind::Unavailable, "the writer has no connection"))
+    }
+
+    /// Copies the log into the file, so that it starts over: a full disk has
+    /// no room for more of it, but what it has may do.
+    ///
+    /// The application's own limit does not stand in the way of a revocation.
+    fn make_room(&self, beyond_limit: bool) {
+        if let Some(connection) = &self.connection {
+            let _ = run_pragma(connection, "PRAGMA wal_checkpoint(PASSIVE)");
+            if beyond_limit {
+                let _ = self.location.unlimit(connection);
+            }
+        }
+    }
+
+    fn restore_limit(&self) {
+        if let Some(connection) = &self.connection {
+            let _ = self.location.limit(connection);
+        }
+    }
+
+    /// To write to a damaged file could make it worse.
+    fn heed(&mut self, fault: &Fault) {
+        if fault.poisons() {
+            tracing::error!("the file is damaged: nothing more is written to it");
+            self.poison = Some(fault.poisoned());
+        }
+    }
+
+    /// After a defect: nobody knows what state the connection is in.
+    pub(super) fn distrust(&mut self) {
+        self.connection = None;
+    }
+
+    fn answer(&mut self, requests: Vec<Box<dyn Queued>>) {
+        for request in requests {
+            match request.ends() {
+                Ends::Sessions(ended) => {
+                    self.removed_rows += ended.len() as u64;
+                    self.listeners.ended(&ended);
+                }
+                Ends::Everything { count, reason, .. } => {
+                    self.removed_rows += count;
+                    self.listeners.everything_ended(count, reason);
+                }
+            }
+            tell(request);
+        }
+    }
+
+    fn fail(&mut self, requests: Vec<Box<dyn Queued>>, fault: &Fault) {
+        for mut request in requests {
+            request.fail(fault.clone());
+            tell(request);
+        }
+    }
+
+    fn fail_unknown(&mut self, requests: Vec<Box<dyn Queued>>, fault: &Fault) {
+        tracing::error!("a commit failed half-way");
+        self.heed(fault);
+        // What it ended, if it did, is found out when the file can be opened
+        // again, and that is tried at once.
+        self.unsettled
+            .extend(requests.iter().map(|request| request.ends()));
+        let _ = self.connection();
+        self.fail(requests, fault);
+    }
+
+    /// Tells the listeners what the commit of unknown outcome did end. An ID
+    /// never comes back: a session that is not there has ended.
+    fn settle(&mut self, connection: &Connection) -> Result<()> {
+        let mut exists = connection.prepare("SELECT 1 FROM sessions WHERE id = ?1")?;
+        let mut floor = connection.prepare("SELECT value FROM meta WHERE name = 'floor'")?;
+        let mut everything: Vec<(u64, EndReason)> = Vec::new();
+        let mut gone: Vec<Ended> = Vec::new();
+        for ends in &self.unsettled {
+            match ends {
+                Ends::Sessions(ended) => {
+                    for ended in ended {
+                        let id = ended.id.as_bytes().as_slice();
+                        if exists.query_row([id], |_| Ok(())).optional()?.is_none() {
+                            gone.push(ended.clone());
+                        }
+                    }
+                }
+                Ends::Everything {
+                    count,
+                    reason,
+                    epoch,
+                } => {
+                    let floor: i64 = floor.query_row([], |row| row.get(0))?;
+                    if Epoch::from_number(floor.cast_unsigned()) >= *epoch {
+                        everything.push((*count, *reason));
+                    }
+                }
+            }
+        }
+        self.unsettled.clear();
+        self.listeners.ended(&gone);
+        for (count, reason) in everything {
+            self.listeners.everything_ended(count, reason);
+        }
+        Ok(())
+    }
+}
+
+/// Answers a request. It wakes whoever waits, and that is not our code.
+fn tell(request: Box<dyn Queued>) {
+    if catch_unwind(AssertUnwindSafe(|| request.answer())).is_err() {
+        tracing::error!("a waker panicked");
+    }
+}
+
+fn execute(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached(sql)?.execute([]).map(|_| ())
+}
+
+fn roll_back(connection: &Connection) {
+    if !connection.is_autocommit() {
+        let _ = execute(connection, "ROLLBACK");
+    }
+}
+
+fn panicked() -> Fault {
+    Fault::new(
+        ErrorKind::Unavailable,
+        "the request panicked, a defect in the store; nothing was changed",
+    )
+}

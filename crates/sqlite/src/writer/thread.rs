@@ -1,0 +1,194 @@
+//! What the writer thread does between one batch and the next.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use revocable_core::{Change, EndListeners, ErrorKind, SessionId};
+use rusqlite::Connection;
+
+use super::batch::Batches;
+use super::queue::{Queue, Work};
+use super::session::Soon;
+use super::task::{Queued, Task};
+use crate::fault::Fault;
+use crate::open::{Location, WAL_LIMIT, run_pragma};
+
+/// Beyond this the log is copied although others wait.
+const WAL_URGENT: u64 = 2 * WAL_LIMIT;
+
+/// Beyond this readers are waited for, so that the log can start over.
+const WAL_HARD: u64 = 8 * WAL_LIMIT;
+
+/// How long a checkpoint waits for readers, and so others for it.
+const CHECKPOINT_WAIT: Duration = Duration::from_millis(100);
+
+/// How many rows have to go before it is worth to look for free pages.
+const REMOVED_ROWS: u64 = 1_000;
+
+/// How many pages are given back to the file system at a time.
+const VACUUM_PAGES: u32 = 256;
+
+/// The state of the writer thread.
+pub(super) struct Thread {
+    batches: Batches,
+    queue: Arc<Queue>,
+    location: Location,
+    /// The length of the log at which it is next copied into the file.
+    checkpoint_at: u64,
+    /// Free pages are being given back.
+    vacuuming: bool,
+}
+
+impl Thread {
+    pub(super) fn new(
+        connection: Connection,
+        location: Location,
+        listeners: Arc<EndListeners>,
+        queue: Arc<Queue>,
+    ) -> Self {
+        Self {
+            batches: Batches::new(connection, location.clone(), listeners),
+            queue,
+            location,
+            checkpoint_at: WAL_LIMIT,
+            vacuuming: false,
+        }
+    }
+
+    /// Works until the queue is closed and empty.
+    pub(super) fn run(mut self) {
+        loop {
+            // A panic is a defect. It must not end the thread: who waits then
+            // would wait for ever.
+            match catch_unwind(AssertUnwindSafe(|| self.step())) {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(_) => {
+                    tracing::error!("the writer panicked");
+                    self.batches.distrust();
+                    self.vacuuming = false;
+                }
+            }
+        }
+        self.close();
+    }
+
+    /// Does what is next; whether there may be more.
+    fn step(&mut self) -> bool {
+        let wants_idle = self.vacuuming || self.location.wal_len() > self.checkpoint_at;
+        match self.queue.next(wants_idle) {
+            Work::Requests(requests) => self.batches.run(requests),
+            Work::Soon(changes) => self.run_soon(changes),
+            Work::Idle => self.tidy(),
+            Work::Closed => return false,
+        }
+        self.after_work();
+        true
+    }
+
+    fn run_soon(&mut self, changes: Vec<(SessionId, Vec<Change>)>) {
+        let count = changes.len();
+        let (task, mut answered) = Task::new(Soon(changes));
+        let task: Box<dyn Queued> = Box::new(task);
+        self.batches.run(vec![task]);
+        if !matches!(answered.try_recv(), Ok(Some(Ok(())))) {
+            tracing::debug!(count, "touches were dropped: they could not be written");
+        }
+    }
+
+    /// Keeps the log bounded when nobody ever stops writing.
+    fn after_work(&mut self) {
+        let len = self.location.wal_len();
+        if len <= WAL_LIMIT {
+            self.checkpoint_at = WAL_LIMIT;
+        } else if len > self.checkpoint_at.max(WAL_URGENT) {
+            self.checkpoint(len);
+        }
+        if self.batches.removed_rows >= REMOVED_ROWS {
+            self.batches.removed_rows = 0;
+            self.vacuuming = true;
+        }
+    }
+
+    /// One bounded step of what can wait until nobody else does.
+    fn tidy(&mut self) {
+        let len = self.location.wal_len();
+        if len > self.checkpoint_at {
+            self.checkpoint(len);
+        } else if self.vacuuming {
+            self.vacuuming = self.vacuum().unwrap_or_else(|fault| {
+                tracing::debug!(error = %revocable_core::Error::from(fault), "no vacuum");
+                false
+            });
+        }
+    }
+
+    /// Copies the log into the file, so that the next commit can start it over.
+    ///
+    /// PASSIVE waits for nobody. It is the writer that does it, between
+    /// batches, so that nothing is appended meanwhile and it can get to the
+    /// end. A reader at just that time may still keep the log from starting
+    /// over; then it is tried again when it has grown by another part.
+    fn checkpoint(&mut self, len: u64) {
+        let mode = if len > WAL_HARD {
+            "TRUNCATE"
+        } else {
+            "PASSIVE"
+        };
+        self.checkpoint_at = len + len / 4;
+        if let Err(fault) = self.try_checkpoint(mode) {
+            let error = revocable_core::Error::from(fault);
+            tracing::warn!(wal_bytes = len, %error, "the write-ahead log cannot be copied");
+        }
+    }
+
+    fn try_checkpoint(&mut self, mode: &str) -> Result<(), Fault> {
+        let busy_timeout = self.location.busy_timeout();
+        let connection = self.batches.connection()?;
+        connection.busy_timeout(CHECKPOINT_WAIT.min(busy_timeout))?;
+        let busy = connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |row| {
+            row.get::<_, bool>(0)
+        });
+        connection.busy_timeout(busy_timeout)?;
+        if busy? {
+            return Err(Fault::new(
+                ErrorKind::Unavailable,
+                "somebody reads or writes for a long time",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Gives some free pages back, if they are many; whether there may be more.
+    /// Some are kept for the sessions to come.
+    fn vacuum(&mut self) -> Result<bool, Fault> {
+        let connection = self.batches.connection()?;
+        let number = |name| -> rusqlite::Result<u32> {
+            connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0))
+        };
+        let (free, all) = (number("freelist_count")?, number("page_count")?);
+        if free < VACUUM_PAGES || free < all / 4 {
+            return Ok(false);
+        }
+        run_pragma(
+            connection,
+            &format!("PRAGMA incremental_vacuum({VACUUM_PAGES})"),
+        )?;
+        Ok(true)
+    }
+
+    /// Leaves a single file behind, if nobody else has it open.
+    fn close(mut self) {
+        let closed = catch_unwind(AssertUnwindSafe(|| {
+            if let Err(fault) = self.try_checkpoint("TRUNCATE") {
+                let error = revocable_core::Error::from(fault);
+                tracing::debug!(%error, "the write-ahead log was left for the next to open");
+            }
+            drop(self.batches);
+        }));
+        if closed.is_err() {
+            tracing::error!("the writer panicked when it closed");
+        }
+    }
+}
