@@ -1,1 +1,68 @@
-//! Placeholder.
+//! Sessions that can be taken back.
+//!
+//! Revocable is an embeddable session store. A web application hands the
+//! browser an opaque random token and keeps the session itself, so that a
+//! session can be ended at any moment: one session, all of a user's, or
+//! everybody's. What was revoked is never found again, whatever else was under
+//! way; and when the store cannot answer, nobody gets in.
+//!
+//! ```
+//! # #[cfg(feature = "memory")]
+//! # fn main() -> revocable::Result<()> {
+//! # futures_executor::block_on(async {
+//! use revocable::{MemoryStore, Sessions};
+//!
+//! let sessions = Sessions::builder(MemoryStore::new()).build()?;
+//!
+//! // After the password was checked:
+//! let (token, session) = sessions.create("alice").await?;
+//! let cookie = token.expose(); // 64 characters, for Set-Cookie
+//!
+//! // On each request:
+//! let found = sessions.lookup(&*cookie).await?;
+//! assert_eq!(found.map(|session| session.user().to_string()), Some("alice".to_owned()));
+//!
+//! // Log out, here or everywhere:
+//! sessions.revoke(session.id()).await?;
+//! sessions.revoke_all_for_user("alice").await?;
+//! assert!(sessions.lookup(&*cookie).await?.is_none());
+//! # Ok(())
+//! # })
+//! # }
+//! # #[cfg(not(feature = "memory"))]
+//! # fn main() {}
+//! ```
+//!
+//! # Where to go on
+//!
+//! - [`Sessions`] has everything that an application calls.
+//! - [`Policy`] says how long sessions live and how many a user may have, with
+//!   presets for NIST SP 800-63B-4 and OWASP ASVS 5.0.
+//! - [`Error`] says what to do when something fails. An error is never "logged
+//!   out" and never "let in".
+//! - [`guide`] has the long texts: [which store](guide::choosing), [what every
+//!   store keeps](guide::contract), [what survives](guide::durability), [what an
+//!   attacker may have](guide::threats), and [a store of your
+//!   own](guide::writing_a_store).
+//!
+//! # Features
+//!
+//! A feature only makes a store available. Code chooses it.
+//!
+//! | feature | gives |
+//! | --- | --- |
+//! | `memory` (default) | `MemoryStore`: exact, gone with the process |
+//! | `sqlite` | `SqliteStore`: durable; links the system's SQLite, 3.51.3 or newer |
+//! | `sqlite-bundled` | `sqlite` with the SQLite that is compiled in |
+//!
+//! No async runtime is needed or started, and there is no unsafe code.
+
+pub mod guide;
+
+#[cfg(feature = "memory")]
+pub use revocable_memory::{self as memory, MemoryStore};
+#[cfg(feature = "sqlite")]
+pub use revocable_sqlite::{self as sqlite, SqliteStore};
+
+#[doc(inline)]
+pub use revocable_core::*;

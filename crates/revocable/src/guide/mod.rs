@@ -1,0 +1,26 @@
+//! Guides: what a method's documentation has no room for.
+//!
+//! | guide | for |
+//! | --- | --- |
+//! | [`choosing`] | which store to take |
+//! | [`contract`] | what every store keeps, clause by clause |
+//! | [`durability`] | what an acknowledged write survives, store by store |
+//! | [`threats`] | what an attacker may have, and what holds |
+//! | [`writing_a_store`] | a store of your own, checked against the contract |
+//!
+//! The modules hold text only.
+
+#[doc = include_str!("choosing.md")]
+pub mod choosing {}
+
+#[doc = include_str!("contract.md")]
+pub mod contract {}
+
+#[doc = include_str!("durability.md")]
+pub mod durability {}
+
+#[doc = include_str!("threats.md")]
+pub mod threats {}
+
+#[doc = include_str!("writing_a_store.md")]
+pub mod writing_a_store {}
