@@ -1,0 +1,35 @@
+//! The README's first command, run as a newcomer does: twice.
+
+use std::process::{Command, Output};
+
+fn quickstart(path: &std::path::Path) -> Output {
+    // Built already, or built here; in the same target folder either way.
+    Command::new(env!("CARGO"))
+        .args(["run", "--quiet", "--example", "quickstart", "--"])
+        .arg(path)
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+        .output()
+        .expect("cargo runs the tests, so it runs")
+}
+
+#[test]
+fn the_second_run_finds_the_sessions_of_the_first() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let path = folder.path().join("sessions.db");
+    for expected in ["bob has 0 live sessions", "bob has 1 live session"] {
+        let output = quickstart(&path);
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{output:?}");
+        assert!(text.contains(expected), "{text}");
+        assert!(!text.contains("FAIL"), "{text}");
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_opened_is_an_error_that_says_what_to_do() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let output = quickstart(&folder.path().join("missing").join("sessions.db"));
+    assert_eq!(output.status.code(), Some(1));
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(error.contains("missing"), "{error}");
+}
