@@ -88,9 +88,10 @@ impl Sessions {
     ///
     /// Costs one digest and one lookup in the store. Records that the session
     /// was used, at most once in the policy's touch interval, and does not wait
-    /// for that to be written unless the store cannot do otherwise. If a
-    /// replaced token is reused and the policy says so, waits until the session
-    /// is revoked.
+    /// for that to be written unless the store cannot do otherwise. Waits for a
+    /// write in two cases: a new token is presented for the first time after a
+    /// periodic renewal, or a replaced token is reused and the policy revokes
+    /// the session for it.
     ///
     /// Never creates a session.
     ///
@@ -221,8 +222,12 @@ impl Sessions {
         } else {
             return Ok(record);
         };
+        // A touch can wait. That the successor has arrived is written before
+        // anybody is let in by it: from then on the old token counts as reused,
+        // also after a crash. Once in a renewal.
+        let may_wait = matches!(kind, ChangeKind::Touch);
         let change = Change { liveness, kind };
-        if self.inner.store.update_soon(record.id, &change) {
+        if may_wait && self.inner.store.update_soon(record.id, &change) {
             return Ok(record);
         }
         match self.inner.store.update(record.id, change).await {
