@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use revocable_core::{
-    Applied, Change, ChangeKind, CreateOutcome, CreateRequest, EndReason, Ended, Epoch, Error,
-    ErrorKind, Page, Record, Result, RevokeAllOutcome, RevokeAllRequest, SessionId, SweepCursor,
-    SweepOutcome, SweepRequest, UpdateOutcome, UserId,
+    Applied, Change, CreateOutcome, CreateRequest, EndReason, Ended, Epoch, Page, Record, Result,
+    RevokeAllOutcome, RevokeAllRequest, SessionId, SweepCursor, SweepOutcome, SweepRequest,
+    UpdateOutcome, UserId,
 };
 
 /// The reference: what every store has to answer when nothing happens at the
@@ -88,14 +88,7 @@ impl Model {
     ///
     /// `InvalidInput` if there is more data than any store takes.
     pub fn update(&mut self, id: SessionId, change: &Change) -> Result<UpdateOutcome> {
-        if let ChangeKind::SetData { data, .. } = &change.kind
-            && data.len() > Record::MAX_DATA_LEN
-        {
-            return Err(Error::new(
-                ErrorKind::InvalidInput,
-                "the session's data has more than 1 MiB",
-            ));
-        }
+        change.validate()?;
         let Some(record) = self.sessions.get_mut(&id) else {
             return Ok(UpdateOutcome::Absent);
         };

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use crate::error::{Error, Result};
 use crate::liveness::Liveness;
 use crate::record::{Previous, Record, Successor};
 use crate::token::{Digest, Salt};
@@ -89,6 +90,21 @@ impl Applied {
 }
 
 impl Change {
+    /// What every store checks first.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) if the new data is
+    /// larger than [`Record::MAX_DATA_LEN`].
+    pub fn validate(&self) -> Result<()> {
+        match &self.kind {
+            ChangeKind::SetData { data, .. } if data.len() > Record::MAX_DATA_LEN => {
+                Err(Error::invalid("the session's data has more than 1 MiB"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Applies the change to a record: a pure function.
     pub fn apply(&self, record: &Record) -> Applied {
         if !self.liveness.is_live(record) {

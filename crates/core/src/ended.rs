@@ -82,7 +82,8 @@ pub trait EndListener: Send + Sync {
     /// These sessions ended.
     fn ended(&self, ended: &[Ended]);
 
-    /// All sessions that there were ended, `count` of them.
+    /// All sessions that there were ended, `count` of them; they are not told
+    /// one by one.
     fn everything_ended(&self, count: u64, reason: EndReason);
 }
 

@@ -91,7 +91,8 @@ pub trait SessionStore: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// As for any write; `Full` too.
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) if
+    /// [`Change::validate`] finds fault, and as for any write; `Full` too.
     async fn update(&self, id: SessionId, change: Change) -> Result<UpdateOutcome>;
 
     /// Applies a change soon, without making the caller wait: for touches.

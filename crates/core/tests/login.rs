@@ -213,6 +213,27 @@ fn a_create_of_unknown_outcome_is_settled() {
     }
 }
 
+/// Created, outcome unknown, revoked by somebody, and tried again: not with the
+/// same ID.
+#[test]
+fn a_create_that_is_tried_again_brings_no_revoked_session_back() {
+    let setup = setup();
+    block_on(async {
+        setup.store.fail(ErrorKind::UnknownOutcome, true);
+        let (token, _) = setup.sessions.create("alice").await.unwrap();
+        let events = setup.take_events();
+        assert_eq!(events, ["ended alice replaced", "created alice"]);
+        assert!(setup.live(&token));
+    });
+    // What cannot be cleared up is told.
+    block_on(async {
+        setup.store.fail(ErrorKind::UnknownOutcome, true);
+        setup.store.fail(ErrorKind::Unavailable, false);
+        let error = setup.sessions.create("bob").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::UnknownOutcome);
+    });
+}
+
 /// An entropy source that fails, or always gives the same.
 struct Bad {
     fails: bool,

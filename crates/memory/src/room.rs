@@ -62,7 +62,7 @@ mod tests {
         thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
-                    for _ in 0..20_000 {
+                    for _ in 0..300_000 {
                         if room.reserve() {
                             assert!(!taken.swap(true, Ordering::SeqCst), "two have it");
                             taken.store(false, Ordering::SeqCst);

@@ -170,6 +170,7 @@ impl SessionStore for MemoryStore {
     }
 
     async fn update(&self, id: SessionId, change: Change) -> Result<UpdateOutcome> {
+        change.validate()?;
         let (outcome, _replaced) = self.write(id.bucket()).update(id, &change);
         Ok(outcome)
     }

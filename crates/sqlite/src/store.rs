@@ -116,6 +116,7 @@ impl SessionStore for SqliteStore {
     }
 
     async fn update(&self, id: SessionId, change: Change) -> Result<UpdateOutcome> {
+        change.validate()?;
         let before = self.0.writer.take_soon(id);
         let update = Update { id, before, change };
         Ok(self.0.writer.write(update).await?)

@@ -49,6 +49,12 @@ impl Harness for Stores {
         Ok(Some(Arc::new(Store::new(tables, self.defect))))
     }
 
+    /// Enough for a race that threads lose once in a hundred rounds; a check
+    /// ends with the first.
+    fn rounds(&self) -> u32 {
+        if self.defect.is_some() { 2_000 } else { 100 }
+    }
+
     fn damage(&self, name: &str, _: &Arc<dyn SessionStore>, id: SessionId) -> bool {
         self.tables(name).take().damaged.insert(id)
     }

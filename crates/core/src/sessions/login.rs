@@ -6,8 +6,9 @@ use zeroize::Zeroizing;
 
 use super::event::Event;
 use super::session::Session;
-use super::{Sessions, entropy_repeats, settled};
+use super::{Sessions, entropy_repeats};
 use crate::clock::{duration_ms, from_ms, to_ms};
+use crate::ended::EndReason;
 use crate::epoch::Epoch;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{Bucket, SessionId};
@@ -224,33 +225,44 @@ impl Sessions {
 
         // IDs of one millisecond and bucket differ in 62 random bits: a second
         // round is luck beyond belief, a third means that the source repeats.
+        let mut settled = false;
         for _ in 0..3 {
             let (token, id) = self.new_token(&new.user, liveness.now_ms)?;
+            let record = Record {
+                id,
+                user: new.user.clone(),
+                digest: token.digest(),
+                previous: None,
+                created_ms: liveness.now_ms,
+                authenticated_ms: liveness.now_ms,
+                last_seen_ms: liveness.now_ms,
+                expires_ms: liveness.now_ms.saturating_add(absolute_ms),
+                idle_timeout_ms,
+                version: 0,
+                client: new.client.clone(),
+                data: new.data.clone(),
+            };
             let request = CreateRequest {
-                record: Record {
-                    id,
-                    user: new.user.clone(),
-                    digest: token.digest(),
-                    previous: None,
-                    created_ms: liveness.now_ms,
-                    authenticated_ms: liveness.now_ms,
-                    last_seen_ms: liveness.now_ms,
-                    expires_ms: liveness.now_ms.saturating_add(absolute_ms),
-                    idle_timeout_ms,
-                    version: 0,
-                    client: new.client.clone(),
-                    data: new.data.clone(),
-                },
+                record: record.clone(),
                 expected_epoch: new.attempt.as_ref().map(|attempt| attempt.epoch),
                 cap: policy.cap(),
                 liveness,
             };
-            let (outcome, repeated) = settled(|| self.inner.store.create(request.clone())).await?;
+            let outcome = match self.inner.store.create(request).await {
+                // Not the same ID again: if the session was created and then
+                // revoked by somebody, that would bring it back. It is ended
+                // instead, if it is there, and another takes its place.
+                Err(error) if error.kind() == ErrorKind::UnknownOutcome && !settled => {
+                    settled = true;
+                    if self.revoke_because(id, EndReason::Replaced).await.is_err() {
+                        return Err(error);
+                    }
+                    continue;
+                }
+                outcome => outcome?,
+            };
             match outcome {
                 CreateOutcome::Created { ended } => self.tell_ended(&ended),
-                // The first attempt's outcome was unknown: it had succeeded.
-                CreateOutcome::Exists(there)
-                    if repeated && there.digest == request.record.digest => {}
                 CreateOutcome::Exists(_) => continue,
                 CreateOutcome::Superseded => {
                     return Err(Error::new(
@@ -265,7 +277,7 @@ impl Sessions {
                     ));
                 }
             }
-            let session = self.session(request.record.into(), &liveness);
+            let session = self.session(record.into(), &liveness);
             self.inner.hub.emit(&Event::Created {
                 id,
                 user: session.user(),

@@ -131,13 +131,11 @@ impl fmt::Debug for Sessions {
 }
 
 /// Repeats, once, a call whose outcome is unknown; for verbs whose repetition
-/// has the outcome of the first attempt. Also says whether it was repeated.
-async fn settled<T, F: Future<Output = Result<T>>>(
-    mut attempt: impl FnMut() -> F,
-) -> Result<(T, bool)> {
+/// has the outcome of the first attempt.
+async fn settled<T, F: Future<Output = Result<T>>>(mut attempt: impl FnMut() -> F) -> Result<T> {
     match attempt().await {
-        Err(error) if error.kind() == ErrorKind::UnknownOutcome => Ok((attempt().await?, true)),
-        outcome => Ok((outcome?, false)),
+        Err(error) if error.kind() == ErrorKind::UnknownOutcome => attempt().await,
+        outcome => outcome,
     }
 }
 

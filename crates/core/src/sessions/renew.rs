@@ -151,7 +151,7 @@ impl Sessions {
                 renewal,
             },
         };
-        let (outcome, _) = settled(|| self.inner.store.update(record.id, change.clone())).await?;
+        let outcome = settled(|| self.inner.store.update(record.id, change.clone())).await?;
         Ok(match outcome {
             UpdateOutcome::Updated(record) | UpdateOutcome::Unchanged(record) => {
                 self.inner.hub.emit(&Event::Renewed {

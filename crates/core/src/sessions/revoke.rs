@@ -21,8 +21,8 @@ pub struct SessionPage {
     pub sessions: Vec<Session>,
     /// Sessions whose record is damaged; they can be revoked.
     pub damaged: Vec<SessionId>,
-    /// Where the next page begins; `None` at the end. A page may be shorter
-    /// than asked for, even empty, before the end.
+    /// What to pass as `after` for the next page; `None` at the end. A page may
+    /// be shorter than asked for, even empty, before the end.
     pub next: Option<SessionId>,
 }
 
@@ -50,7 +50,7 @@ impl Sessions {
     ///
     /// As for `revoke`.
     pub async fn revoke_because(&self, id: SessionId, reason: EndReason) -> Result<bool> {
-        let (ended, _) = settled(|| self.inner.store.revoke(id, reason)).await?;
+        let ended = settled(|| self.inner.store.revoke(id, reason)).await?;
         match &ended {
             Some(ended) => self.tell_ended(std::slice::from_ref(ended)),
             None => self.inner.hub.found_gone(id, EndReason::Unknown),
@@ -153,8 +153,7 @@ impl Sessions {
             reason,
             now_ms: self.now_ms(),
         };
-        let (outcome, _) =
-            settled(|| self.inner.store.revoke_all_for_user(request.clone())).await?;
+        let outcome = settled(|| self.inner.store.revoke_all_for_user(request.clone())).await?;
         if !self.inner.store_tells {
             let ended: Vec<_> = outcome
                 .ended
@@ -178,7 +177,7 @@ impl Sessions {
     /// Those of the store: then sessions may live on.
     pub async fn revoke_everything(&self) -> Result<u64> {
         let reason = EndReason::Administrator;
-        let (count, _) = settled(|| self.inner.store.revoke_everything(reason)).await?;
+        let count = settled(|| self.inner.store.revoke_everything(reason)).await?;
         if !self.inner.store_tells {
             self.inner.hub.everything_ended(count, reason);
         }

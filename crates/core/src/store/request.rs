@@ -48,7 +48,8 @@ impl CreateRequest {
     }
 }
 
-/// At most so many live sessions a user.
+/// At most so many live sessions a user. Damaged ones do not count: nobody can
+/// use them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cap {
     /// The most sessions.
@@ -61,7 +62,8 @@ pub struct Cap {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum AtCap {
-    /// The session with the lowest ID, that is the oldest, ends.
+    /// The session with the lowest ID, that is the oldest, ends; of those
+    /// created in the same millisecond any.
     EndOldest,
     /// The session with the earliest `last_seen_ms` ends; of equals the one
     /// with the lowest ID.
@@ -100,7 +102,7 @@ pub enum CreateOutcome {
         ended: Vec<Ended>,
     },
     /// A session with this ID is there already. If it has the same digest, it
-    /// is the very one: the outcome of the attempt before was unknown.
+    /// is the very one: the outcome of an attempt before was unknown.
     Exists(Arc<Record>),
     /// A revoke-all came between. Nothing was changed.
     Superseded,
@@ -150,7 +152,8 @@ pub struct Page {
     pub records: Vec<Arc<Record>>,
     /// Sessions in the same part whose record is damaged. They can be revoked.
     pub damaged: Vec<SessionId>,
-    /// Where the next page begins; `None` at the end.
+    /// The last session of this page if there are more: the next page begins
+    /// after it. `None` at the end.
     pub next: Option<SessionId>,
 }
 
