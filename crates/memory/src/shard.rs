@@ -1,10 +1,9 @@
 //! One part of the store: all of the users of some buckets.
 
+use std::collections::HashSet;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use indexmap::IndexSet;
-use indexmap::set::MutableValues;
 use revocable_core::{
     Applied, Cap, Change, Epoch, Liveness, Page, Record, RevokeAllRequest, SessionId,
     UpdateOutcome, UserId,
@@ -24,7 +23,10 @@ use crate::users::Users;
 /// are only the tables' own operations, on keys whose `Hash` and `Eq` do not
 /// panic. So a shard is sound whenever it is not locked.
 pub(crate) struct Shard {
-    sessions: IndexSet<ById, IdHash>,
+    /// A set and not a map with positions, which a sweep could walk: a lookup
+    /// costs what it has to fetch from memory, and that would be one place
+    /// more. The sweep walks the users instead.
+    sessions: HashSet<ById, IdHash>,
     users: Users,
     epochs: Epochs,
 }
@@ -42,7 +44,7 @@ pub(crate) enum Created {
 impl Shard {
     pub(crate) fn new() -> Self {
         Self {
-            sessions: IndexSet::default(),
+            sessions: HashSet::default(),
             users: Users::default(),
             epochs: Epochs::new(),
         }
@@ -98,15 +100,16 @@ impl Shard {
         id: SessionId,
         change: &Change,
     ) -> (UpdateOutcome, Option<Arc<Record>>) {
-        // In place, which keeps the entry's position: the ID, by which it was
-        // found, is not changed by any `Change`.
-        let Some((_, ById(record))) = self.sessions.get_full_mut2(&id) else {
+        let Some(ById(record)) = self.sessions.get(&id) else {
             return (UpdateOutcome::Absent, None);
         };
         match change.apply(record) {
             Applied::Changed(changed) => {
-                let replaced = std::mem::replace(record, changed.clone());
-                (UpdateOutcome::Updated(changed), Some(replaced))
+                let replaced = self.sessions.replace(ById(changed.clone()));
+                (
+                    UpdateOutcome::Updated(changed),
+                    replaced.map(|ById(record)| record),
+                )
             }
             Applied::Unchanged => (UpdateOutcome::Unchanged(record.clone()), None),
             Applied::Conflict => (UpdateOutcome::Conflict(record.clone()), None),
@@ -128,7 +131,7 @@ impl Shard {
         let ids = self.users.remove_all(&request.user, request.keep);
         let removed: Vec<_> = ids
             .iter()
-            .filter_map(|id| self.sessions.swap_take(id))
+            .filter_map(|id| self.sessions.take(id))
             .map(|ById(record)| record)
             .collect();
         self.shrink();
@@ -181,15 +184,12 @@ impl Shard {
         room: &Room,
     ) -> Vec<Arc<Record>> {
         let mut removed = Vec::new();
-        for at in walk.next_positions(self.sessions.len()) {
-            if !liveness.is_live(&*self.sessions[at].0)
-                && let Some(ById(record)) = self.sessions.swap_remove_index(at)
-            {
-                self.users.remove(&record.user, record.id);
-                removed.push(record);
+        for id in self.users.next(walk) {
+            let record = self.sessions.get(&id);
+            if record.is_some_and(|ById(record)| !liveness.is_live(&**record)) {
+                removed.extend(self.take(id));
             }
         }
-        self.shrink();
         room.release(removed.len());
         removed
     }
@@ -212,7 +212,7 @@ impl Shard {
 
     /// Takes a session out of all tables; its place in the room stays taken.
     fn take(&mut self, id: SessionId) -> Option<Arc<Record>> {
-        let ById(record) = self.sessions.swap_take(&id)?;
+        let ById(record) = self.sessions.take(&id)?;
         self.users.remove(&record.user, id);
         self.shrink();
         Some(record)

@@ -3,7 +3,7 @@
 use std::iter::Rev;
 use std::ops::Range;
 
-use revocable_core::{Error, ErrorKind, Result, SweepCursor, SweepRequest};
+use revocable_core::{Error, ErrorKind, Result, SessionId, SweepCursor, SweepRequest};
 
 /// One step of a sweep: shard after shard, the sessions and the epochs of each.
 #[derive(Debug, PartialEq, Eq)]
@@ -14,7 +14,8 @@ pub(crate) struct Sweep {
 }
 
 /// A walk through a table whose lock is released between its steps, with the
-/// number of rows that it may still visit.
+/// number of rows that it may still visit. A row is an entry, or one of the
+/// sessions in an entry, in the order of their IDs.
 ///
 /// # Why it is complete
 ///
@@ -29,11 +30,17 @@ pub(crate) struct Sweep {
 /// Upward this would not hold: a removal may move the last entry, which has not
 /// been visited, to a place that has been passed.
 ///
+/// If the walk stops within an entry, that one stands below `below` too, at its
+/// highest position, with `after` saying how far it was visited. If another
+/// stands there when the walk goes on, it came from above, so it was visited, or
+/// it is new; and the first one is now lower and is visited from its beginning.
+///
 /// What is inserted meanwhile may be visited, and what is moved down may be
 /// visited twice; both are harmless.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Walk {
     below: usize,
+    after: Option<SessionId>,
     left: usize,
     visited: u64,
 }
@@ -42,9 +49,10 @@ impl Walk {
     /// The most rows for which a lock is held: some microseconds.
     const BATCH: usize = 128;
 
-    fn new(below: usize, max_rows: usize) -> Self {
+    fn new(below: usize, after: Option<SessionId>, max_rows: usize) -> Self {
         Self {
             below,
+            after,
             left: max_rows,
             visited: 0,
         }
@@ -52,14 +60,45 @@ impl Walk {
 
     /// The next positions to visit in a table of this length, downward. The
     /// entry at each may be swap-removed when it is visited: what takes its
-    /// place comes from above, so it was visited or is new.
+    /// place comes from above.
     pub(crate) fn next_positions(&mut self, len: usize) -> Rev<Range<usize>> {
         let end = self.below.min(len);
         let count = end.min(self.left).min(Self::BATCH);
         self.below = end - count;
-        self.left -= count;
-        self.visited += count as u64;
+        self.count(count);
         (self.below..end).rev()
+    }
+
+    /// The next sessions to visit in a table of this length, of which each
+    /// entry has those that `sessions` gives for a position, after an ID.
+    pub(crate) fn next_within<S: Iterator<Item = SessionId>>(
+        &mut self,
+        len: usize,
+        sessions: impl Fn(usize, Option<SessionId>) -> S,
+    ) -> Vec<SessionId> {
+        if self.below > len {
+            self.below = len;
+            self.after = None;
+        }
+        let mut next = Vec::new();
+        let max = self.left.min(Self::BATCH);
+        while self.below > 0 && next.len() < max {
+            let mut in_entry = sessions(self.below - 1, self.after);
+            next.extend(in_entry.by_ref().take(max - next.len()));
+            if in_entry.next().is_some() {
+                self.after = next.last().copied();
+            } else {
+                self.below -= 1;
+                self.after = None;
+            }
+        }
+        self.count(next.len());
+        next
+    }
+
+    fn count(&mut self, visited: usize) {
+        self.left -= visited;
+        self.visited += visited as u64;
     }
 
     /// Whether every entry that was in the table throughout has been visited.
@@ -80,8 +119,8 @@ impl Walk {
 impl Sweep {
     /// Where the request says.
     pub(crate) fn begin(request: &SweepRequest) -> Result<Self> {
-        let [shard, sessions_below, epochs_below] = match &request.cursor {
-            None => [0, usize::MAX, usize::MAX],
+        let (shard, sessions_below, after, epochs_below) = match &request.cursor {
+            None => (0, usize::MAX, None, usize::MAX),
             Some(cursor) => read(cursor).ok_or_else(|| {
                 Error::new(
                     ErrorKind::InvalidInput,
@@ -92,8 +131,8 @@ impl Sweep {
         let max_rows = usize::try_from(request.max_rows.get()).unwrap_or(usize::MAX);
         Ok(Self {
             shard,
-            sessions: Walk::new(sessions_below, max_rows),
-            epochs: Walk::new(epochs_below, max_rows),
+            sessions: Walk::new(sessions_below, after, max_rows),
+            epochs: Walk::new(epochs_below, None, max_rows),
         })
     }
 
@@ -104,26 +143,41 @@ impl Sweep {
         self.epochs.below = usize::MAX;
     }
 
-    /// Where the next step begins.
+    /// Where the next step begins: shard, positions in users and in epochs, and
+    /// a session or zeros.
     pub(crate) fn cursor(&self) -> SweepCursor {
         let place = [self.shard, self.sessions.below, self.epochs.below];
-        SweepCursor::new(place.map(usize::to_le_bytes).concat())
+        let mut bytes = place.map(usize::to_le_bytes).concat();
+        let after = self.sessions.after;
+        bytes.extend(after.map_or([0; SessionId::LEN], |id| *id.as_bytes()));
+        SweepCursor::new(bytes)
     }
 }
 
-fn read(cursor: &SweepCursor) -> Option<[usize; 3]> {
-    let (numbers, []) = cursor.as_bytes().as_chunks() else {
+fn read(cursor: &SweepCursor) -> Option<(usize, usize, Option<SessionId>, usize)> {
+    let (place, after) = cursor.as_bytes().split_last_chunk::<{ SessionId::LEN }>()?;
+    let (numbers, []) = place.as_chunks() else {
         return None;
     };
-    let place: &[_; 3] = numbers.try_into().ok()?;
-    Some(place.map(usize::from_le_bytes))
+    let numbers: &[_; 3] = numbers.try_into().ok()?;
+    let [shard, sessions_below, epochs_below] = numbers.map(usize::from_le_bytes);
+    let after = SessionId::from_bytes(*after);
+    Some((shard, sessions_below, after, epochs_below))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use revocable_core::Liveness;
+    use revocable_core::{Bucket, Liveness, UserId};
     use std::num::NonZeroU32;
+
+    fn id(number: u64) -> SessionId {
+        SessionId::new(0, Bucket::of(&UserId::from(1_u64)), number.to_be_bytes())
+    }
+
+    fn ids(count: u64, after: Option<SessionId>) -> impl Iterator<Item = SessionId> {
+        (0..count).map(id).filter(move |id| Some(*id) > after)
+    }
 
     fn request(cursor: Option<SweepCursor>) -> SweepRequest {
         SweepRequest {
@@ -139,10 +193,19 @@ mod tests {
         let mut sweep = Sweep::begin(&request(None)).unwrap();
         sweep.next_shard();
         assert_eq!(sweep.epochs.next_positions(70_000).len(), 128);
-        let read = Sweep::begin(&request(Some(sweep.cursor()))).unwrap();
-        assert_eq!(read.cursor(), sweep.cursor());
-        assert_eq!((read.shard, read.epochs.below), (1, 70_000 - 128));
-        for bytes in [&[][..], &[1, 2, 3], &[0; 25], &[0; 32]] {
+        let read = |sweep: &Sweep| Sweep::begin(&request(Some(sweep.cursor()))).unwrap();
+        assert_eq!(read(&sweep).cursor(), sweep.cursor());
+        assert_eq!(
+            (read(&sweep).shard, read(&sweep).epochs.below),
+            (1, 70_000 - 128)
+        );
+        sweep.sessions.next_within(5, |_, after| ids(200, after));
+        assert_eq!(
+            (sweep.sessions.below, sweep.sessions.after),
+            (5, Some(id(127)))
+        );
+        assert_eq!(read(&sweep).cursor(), sweep.cursor());
+        for bytes in [&[][..], &[1, 2, 3], &[0; 16], &[0; 39], &[0; 41], &[0; 48]] {
             let error = Sweep::begin(&request(Some(SweepCursor::new(bytes)))).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidInput);
         }
@@ -150,17 +213,55 @@ mod tests {
 
     #[test]
     fn a_walk_visits_each_position_once_in_batches_up_to_its_limit() {
-        let mut walk = Walk::new(usize::MAX, 300);
+        let mut walk = Walk::new(usize::MAX, None, 300);
         let mut visited = Vec::new();
         while !walk.is_used_up() {
             visited.extend(walk.next_positions(400));
         }
         assert!(visited.iter().copied().eq((100..400).rev()));
         assert_eq!(walk.visited(), 300);
-        let mut rest = Walk::new(walk.below, 300);
+        let mut rest = Walk::new(walk.below, None, 300);
         while !rest.is_at_end() {
             visited.extend(rest.next_positions(400));
         }
         assert!(visited.iter().copied().eq((0..400).rev()));
+    }
+
+    #[test]
+    fn a_walk_within_entries_visits_each_session_once_whatever_the_batch() {
+        let sizes = [1, 300, 2, 128, 1, 127, 7];
+        for max_rows in [1, 3, 127, 128, 129, 1_000] {
+            let mut visited = [0; 7];
+            let (mut below, mut after) = (usize::MAX, None);
+            while below > 0 {
+                let mut walk = Walk::new(below, after, max_rows);
+                let current = std::cell::Cell::new(0);
+                let next = walk.next_within(sizes.len(), |at, after| {
+                    let counts = &current;
+                    counts.set(counts.get() + 1);
+                    ids(sizes[at], after)
+                });
+                assert!(next.len() <= max_rows.min(128));
+                (below, after) = (walk.below, walk.after);
+                visited[0] += next.len();
+            }
+            assert_eq!(
+                visited[0],
+                sizes.iter().map(|size| *size as usize).sum::<usize>()
+            );
+        }
+    }
+
+    #[test]
+    fn an_entry_that_moved_down_is_visited_from_its_beginning() {
+        let mut walk = Walk::new(usize::MAX, None, 2);
+        let sizes = [1, 3, 5];
+        let next = walk.next_within(3, |at, after| ids(sizes[at], after));
+        assert_eq!(next, [id(0), id(1)]);
+        // The first entry ended; the last took its place.
+        let sizes = [5, 3];
+        let mut walk = Walk::new(walk.below, walk.after, 100);
+        let next = walk.next_within(2, |at, after| ids(sizes[at], after));
+        assert_eq!(next.len(), 8);
     }
 }

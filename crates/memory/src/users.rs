@@ -1,18 +1,21 @@
 //! Which sessions a user has.
 
-use std::collections::hash_map::Entry;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::ops::Bound;
 
 use foldhash::fast::RandomState;
+use indexmap::IndexMap;
+use indexmap::map::Entry;
 use revocable_core::{SessionId, UserId};
 
 use crate::shard::roomy;
+use crate::sweep::Walk;
 
-/// The IDs of each user's sessions. Users may choose their names, so the hash
-/// has a random seed.
+/// The IDs of each user's sessions, and by that also the order in which a
+/// sweep visits them. Users may choose their names, so the hash has a random
+/// seed.
 #[derive(Default)]
-pub(crate) struct Users(HashMap<UserId, Ids, RandomState>);
+pub(crate) struct Users(IndexMap<UserId, Ids, RandomState>);
 
 impl Users {
     pub(crate) fn insert(&mut self, user: &UserId, id: SessionId) {
@@ -28,24 +31,25 @@ impl Users {
         if let Entry::Occupied(mut entry) = self.0.entry(user.clone())
             && entry.get_mut().remove(id) == Left::None
         {
-            entry.remove();
+            entry.swap_remove();
             self.shrink();
         }
     }
 
     /// Takes out all sessions of a user but one, in the order of their IDs.
     pub(crate) fn remove_all(&mut self, user: &UserId, keep: Option<SessionId>) -> Vec<SessionId> {
-        let Some(ids) = self.0.remove(user) else {
+        let Entry::Occupied(mut entry) = self.0.entry(user.clone()) else {
             return Vec::new();
         };
-        let mut removed: Vec<SessionId> = ids.after(None).collect();
-        if let Some(keep) = keep
-            && let Ok(at) = removed.binary_search(&keep)
-        {
-            removed.remove(at);
-            self.0.insert(user.clone(), Ids::One(keep));
+        let mut removed: Vec<SessionId> = entry.get().after(None).collect();
+        let kept = keep.and_then(|keep| removed.binary_search(&keep).ok());
+        if let Some(at) = kept {
+            // In place: a sweep relies on it that no entry moves up.
+            entry.insert(Ids::One(removed.remove(at)));
+        } else {
+            entry.swap_remove();
+            self.shrink();
         }
-        self.shrink();
         removed
     }
 
@@ -59,6 +63,11 @@ impl Users {
             .get(user)
             .into_iter()
             .flat_map(move |ids| ids.after(after))
+    }
+
+    /// The sessions that a sweep looks at next.
+    pub(crate) fn next(&self, walk: &mut Walk) -> Vec<SessionId> {
+        walk.next_within(self.0.len(), |at, after| self.0[at].after(after))
     }
 
     fn shrink(&mut self) {

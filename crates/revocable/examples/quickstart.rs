@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 
 use futures_executor::block_on;
 use revocable::{
-    Client, ErrorKind, Lookup, NewSession, Policy, Rejection, Result, Session, Sessions,
-    SessionStore, SqliteStore, Token, UserId,
+    Client, ErrorKind, Lookup, NewSession, Policy, Rejection, Result, Session, SessionStore,
+    Sessions, SqliteStore, Token, UserId,
 };
 
 fn main() -> ExitCode {
@@ -37,7 +37,10 @@ fn main() -> ExitCode {
         eprintln!("\n{} steps did not come out as expected", tour.failed);
         return ExitCode::FAILURE;
     }
-    println!("\nAll {} steps came out as expected. Run it again.", tour.steps);
+    println!(
+        "\nAll {} steps came out as expected. Run it again.",
+        tour.steps
+    );
     ExitCode::SUCCESS
 }
 

@@ -1,4 +1,78 @@
-//! Sessions in a SQLite file.
+//! Sessions in a SQLite file: the durable store of
+//! [Revocable](https://docs.rs/revocable) for one machine.
+//!
+//! ```
+//! use revocable_core::SessionStore;
+//! use revocable_sqlite::SqliteStore;
+//!
+//! # let folder = tempfile::tempdir()?;
+//! # let path = folder.path().join("sessions.db");
+//! let store = SqliteStore::open(path)?;
+//! # futures_executor::block_on(async {
+//! store.health().await?;
+//! # Ok::<_, revocable_core::Error>(())
+//! # })?;
+//! # Ok::<_, Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Applications hand the store to `Sessions` of `revocable-core`; the verbs are
+//! those of [`SessionStore`](revocable_core::SessionStore).
+//!
+//! # What is promised
+//!
+//! - **Durable.** What was acknowledged survives the end of the process and a
+//!   loss of power: each commit is synced to the disk (`synchronous=FULL`, on
+//!   macOS `fullfsync`) before anybody is told of it, as far as the disk and
+//!   the file system keep their own promises. Only
+//!   [`update_soon`](revocable_core::SessionStore::update_soon) waits for up to
+//!   a second, and may be lost.
+//! - **Private.** A new file is readable by its owner only, and so are the
+//!   files that SQLite keeps beside it (`-wal`, `-shm`). What is removed is
+//!   overwritten where that needs no further writing (`secure_delete=FAST`);
+//!   the write-ahead log may still hold it until it is written over.
+//! - **Several processes** of one machine may use the file at the same time, and
+//!   see each other's revocations at once. A listener hears of what ended in its
+//!   own process. All have to be of the same version: a newer one may change
+//!   the schema. Never put the file on a network file system.
+//! - **Bounded.** Writes that wait are bounded in number, the write-ahead log to
+//!   some 8 MiB (32 MiB while others read all the time, more only while
+//!   somebody keeps a transaction open), and pages that a sweep freed are given
+//!   back when nobody waits.
+//!
+//! # How it works
+//!
+//! A lookup is one prepared statement on the caller's thread, with a connection
+//! from a pool: it waits neither for the writer nor, as a rule, for the disk. So
+//! it blocks the caller's thread for some microseconds, or for a read of the
+//! disk; [`offload_reads`](SqliteStoreBuilder::offload_reads) moves it to
+//! threads of the store's own.
+//!
+//! All writes go through one thread, which takes what waits, up to 512 requests,
+//! runs each under a savepoint of its own, commits once and answers. A request
+//! that fails takes no other with it. A write that was begun is carried out
+//! whether or not its future is polled again.
+//!
+//! The store works with any async runtime, or none.
+//!
+//! # When something is wrong
+//!
+//! | what | kind | what happens |
+//! | --- | --- | --- |
+//! | folder missing, not a database, another application's, newer schema, no permission, SQLite too old | `Configuration` from `open` | the file is left as it is; the message says what to do |
+//! | locked by somebody for longer than [`busy_timeout`](SqliteStoreBuilder::busy_timeout) | `Unavailable` | nothing was changed; works again when the lock is gone |
+//! | disk or quota full | `Full`, `UnknownOutcome` | reads go on; writes go on as soon as there is room. Revoking needs some KiB of it too, in the log |
+//! | [`max_file_size`](SqliteStoreBuilder::max_file_size) reached | `Full` | revoking is still possible |
+//! | I/O error, file gone or read-only | `Unavailable`, `UnknownOutcome` for a commit that was under way | opened again at the next request |
+//! | a damaged record | `Corrupt` for that session | it can be revoked; listings, sweeps and revoke-alls go on |
+//! | a damaged page | `Corrupt` for the sessions on it | once a write has met it, all writes are refused until the store is opened again; reads go on |
+//!
+//! Back the file up with SQLite's own means (`VACUUM INTO`, `.backup`), and know
+//! what a restored backup is: sessions that were revoked since come back. Call
+//! `revoke_everything` after a restore.
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 mod fault;
 mod offload;

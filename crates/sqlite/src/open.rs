@@ -4,7 +4,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use revocable_core::ErrorKind;
 use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig};
@@ -112,8 +113,7 @@ impl Location {
         // A new file is filled before it is switched to WAL, so that its header
         // says at any time whose it is.
         schema::migrate(&connection)?;
-        let mode: String =
-            connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
+        let mode = self.switch_to_wal(&connection)?;
         if mode != "wal" {
             return Err(Fault::configuration(
                 "the file system does not support SQLite's write-ahead log; use a local one",
@@ -126,6 +126,26 @@ impl Location {
         )?;
         self.limit(&connection)?;
         Ok(connection)
+    }
+
+    /// The engine does not wait for others when it changes the mode, and others
+    /// may be opening the file too: what it does wait for is to write, so that
+    /// comes between two attempts.
+    fn switch_to_wal(&self, connection: &Connection) -> Result<String> {
+        let deadline = Instant::now() + self.busy_timeout;
+        loop {
+            let mode = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0));
+            match mode {
+                Err(error)
+                    if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
+                        && Instant::now() < deadline =>
+                {
+                    thread::yield_now();
+                    connection.execute_batch("BEGIN IMMEDIATE; ROLLBACK")?;
+                }
+                mode => return Ok(mode?),
+            }
+        }
     }
 
     /// Has the engine keep the file below its limit.
@@ -277,4 +297,37 @@ fn cannot(what: &str, path: &Path, error: &io::Error) -> Fault {
         _ => (ErrorKind::Configuration, "check the path".to_owned()),
     };
     Fault::new(kind, format!("cannot {what} {shown} ({error}): {advice}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_connection_is_set_up_for_durability() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s.db");
+        let location = Location::find(&path, Duration::ZERO, Some(1 << 20)).unwrap();
+        let writer = location.open_writer().unwrap();
+        let reader = location.open_reader(Duration::ZERO).unwrap();
+        let number = |connection: &Connection, name: &str| -> i64 {
+            connection
+                .query_row(&format!("PRAGMA {name}"), [], |row| row.get(0))
+                .unwrap()
+        };
+        for connection in [&writer, &reader] {
+            for (name, expected) in [
+                ("synchronous", 2),
+                ("fullfsync", 1),
+                ("checkpoint_fullfsync", 1),
+                ("wal_autocheckpoint", 0),
+                ("secure_delete", 2),
+                ("auto_vacuum", 2),
+            ] {
+                assert_eq!(number(connection, name), expected, "{name}");
+            }
+        }
+        assert_eq!(number(&writer, "journal_size_limit"), WAL_LIMIT as i64);
+        assert_eq!(number(&writer, "max_page_count"), 256);
+    }
 }

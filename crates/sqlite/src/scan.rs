@@ -99,8 +99,8 @@ fn quick_stretch(
 }
 
 /// The same around damage: reads the IDs alone, then the times one by one. If
-/// not even the IDs can be read, it goes on at a later time of creation: the
-/// IDs are in its order.
+/// not even the IDs can be read, it goes on a little later in the order of
+/// their creation, and twice as far each time that this is still too near.
 fn careful_stretch(
     connection: &Connection,
     after: Option<[u8; SessionId::LEN]>,
@@ -109,12 +109,13 @@ fn careful_stretch(
 ) -> Result<Stretch> {
     let mut stretch = Stretch::default();
     let mut place = after;
-    let mut leap_ms: u64 = 1_000;
+    let mut leap_ms: u64 = 1;
     while stretch.examined < limit {
         match id_after(connection, place) {
             Ok(Some(id)) => {
                 stretch.examined += 1;
                 place = Some(id);
+                leap_ms = 1;
                 if let Some(id) = SessionId::from_bytes(id)
                     && let Ok(Some(times)) = row::times(connection, id)
                     && !liveness.is_live(times)

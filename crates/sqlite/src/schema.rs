@@ -23,7 +23,13 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
+    /// One view: somebody else may be making the file just now.
     pub(crate) fn of(connection: &Connection) -> rusqlite::Result<Self> {
+        let _view = connection.unchecked_transaction()?;
+        Self::in_transaction(connection)
+    }
+
+    fn in_transaction(connection: &Connection) -> rusqlite::Result<Self> {
         let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
         Ok(Self {
             application_id: number("application_id")?,
@@ -86,7 +92,7 @@ pub(crate) fn migrate(connection: &Connection) -> Result<()> {
 }
 
 fn run_migrations(connection: &Connection) -> Result<()> {
-    let identity = Identity::of(connection)?;
+    let identity = Identity::in_transaction(connection)?;
     identity.check()?;
     let done = usize::try_from(identity.version).unwrap_or(0);
     for migration in MIGRATIONS.iter().skip(done) {

@@ -247,6 +247,7 @@ fn a_destroyed_page_is_an_error_for_its_sessions_only() {
     let swept: Vec<_> = outcome.ended.iter().map(|ended| ended.id).collect();
     let expected: Vec<_> = records[180..].iter().map(|record| record.id).collect();
     assert_eq!(swept, expected);
+    block_on(store.health()).unwrap();
 }
 
 #[test]

@@ -344,3 +344,85 @@ fn a_connection_of_another_sqlite_user_sees_an_ordinary_database() {
         .unwrap();
     assert_eq!(count, 1);
 }
+
+/// The process may write no file larger than 1 MiB, so commits fail in the
+/// middle. Run by the test below, in a process of its own.
+#[cfg(unix)]
+#[test]
+#[ignore = "started by nothing_acknowledged_is_lost_when_the_disk_fails"]
+fn write_until_the_disk_fails() {
+    let Some(path) = std::env::var_os("REVOCABLE_TEST_PATH") else {
+        panic!("not started by the other test");
+    };
+    let store = SqliteStore::open(path).unwrap();
+    let mut failed = 0;
+    let mut last = None;
+    for n in 0..400 {
+        let record = revocable_core::Record {
+            data: vec![5; 2_000].into(),
+            ..record("alice")
+        };
+        let error = match block_on(store.create(request(record.clone()))) {
+            Ok(_) => {
+                println!("created {}", record.id);
+                // Every other one is revoked again, and this must not be undone.
+                if n % 2 == 0
+                    && block_on(store.revoke(record.id, revocable_core::EndReason::LoggedOut))
+                        .is_ok()
+                {
+                    println!("revoked {}", record.id);
+                } else {
+                    last = Some(record.id);
+                }
+                continue;
+            }
+            Err(error) => error,
+        };
+        failed += 1;
+        assert!(
+            matches!(
+                error.kind(),
+                ErrorKind::UnknownOutcome | ErrorKind::Unavailable | ErrorKind::Full
+            ),
+            "{error:?}"
+        );
+        // Reading goes on.
+        assert!(block_on(store.lookup(last.unwrap())).is_ok());
+    }
+    println!("failed {failed}");
+}
+
+#[cfg(unix)]
+#[test]
+fn nothing_acknowledged_is_lost_when_the_disk_fails() {
+    let place = Place::new();
+    let output = std::process::Command::new("sh")
+        // Without the trap the limit is a signal that kills.
+        .args(["-c", "trap '' XFSZ; ulimit -f 1024; exec \"$0\" \"$@\""])
+        .arg(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "files::write_until_the_disk_fails",
+            "--ignored",
+            "--nocapture",
+        ])
+        .env("REVOCABLE_TEST_PATH", place.path())
+        .output()
+        .unwrap();
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stdout}{stderr}");
+    let ids = |what: &str| -> Vec<revocable_core::SessionId> {
+        stdout
+            .lines()
+            .filter_map(|line| line.rsplit_once(what)?.1.trim().parse().ok())
+            .collect()
+    };
+    let (created, revoked) = (ids("created "), ids("revoked "));
+    assert!(created.len() > 20 && revoked.len() > 10, "{stdout}");
+    assert!(!stdout.contains("failed 0\n"), "the disk never failed");
+    let store = place.open();
+    for id in created {
+        assert_eq!(lookup(&store, id).is_some(), !revoked.contains(&id), "{id}");
+    }
+}

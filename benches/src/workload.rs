@@ -1,0 +1,113 @@
+//! What is asked: the same in every run.
+
+use std::path::Path;
+use std::time::Duration;
+
+use futures_executor::block_on;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use revocable::{
+    Client, MemoryStore, NewSession, Policy, Result, Session, SessionStore, Sessions, SqliteStore,
+};
+
+/// How many sessions each user has.
+const SESSIONS_PER_USER: usize = 2;
+
+/// What an application keeps of a session, in the session or in the JWT.
+pub const ROLE: &str = "editor";
+
+/// A real one, of middling length.
+const USER_AGENT: &str = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) \
+                          Chrome/130.0.0.0 Safari/537.36";
+
+/// SplitMix64 (Steele, Lea, Flood 2014): the same numbers in every run.
+#[derive(Debug)]
+pub struct Random(pub u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// A number below `end`.
+    pub fn below(&mut self, end: u64) -> u64 {
+        self.next() % end
+    }
+}
+
+/// What a client brings, and who it is.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The text of a token, or an ID for the bare engine.
+    pub key: Box<[u8]>,
+    /// Who the answer has to be.
+    pub user: Box<str>,
+}
+
+impl Request {
+    /// A request with this key, of this user.
+    pub fn new(key: impl AsRef<[u8]>, user: &str) -> Self {
+        Self {
+            key: key.as_ref().into(),
+            user: user.into(),
+        }
+    }
+}
+
+/// The name of the user of the nth session.
+pub fn user(number: usize) -> String {
+    format!("user-{:08}", number / SESSIONS_PER_USER)
+}
+
+/// Sessions over a store, under a policy that is the usual one but for the
+/// interval of touches: a run must not measure now and then what a session
+/// costs once a minute.
+pub fn sessions(store: impl SessionStore) -> Result<Sessions> {
+    let policy = Policy::builder(Duration::from_secs(12 * 3_600))
+        .touch_interval(Duration::from_secs(30 * 60));
+    Sessions::builder(store).policy(policy).build()
+}
+
+/// Sessions in memory.
+pub fn in_memory() -> Result<Sessions> {
+    sessions(MemoryStore::new())
+}
+
+/// Sessions in a SQLite file.
+pub fn in_sqlite(file: &Path) -> Result<Sessions> {
+    sessions(SqliteStore::open(file)?)
+}
+
+/// A login as applications have them.
+pub fn login(user: &str) -> Result<NewSession> {
+    let client = Client::new()
+        .with_user_agent(USER_AGENT)
+        .with_ip([203, 0, 113, 7].into());
+    Ok(NewSession::try_from(user)?
+        .client(client)
+        .data(ROLE.as_bytes()))
+}
+
+/// Whether a session is the right one.
+pub fn is_right(session: Result<Option<Session>>, request: &Request) -> bool {
+    matches!(session, Ok(Some(session))
+        if session.user().as_str() == &*request.user && session.data() == ROLE.as_bytes())
+}
+
+/// Creates sessions, many at a time, and returns what their clients bring.
+pub fn fill(sessions: &Sessions, count: usize) -> Result<Vec<Request>> {
+    let create = async |number| {
+        let user = user(number);
+        let (token, _) = sessions.create(login(&user)?).await?;
+        Ok(Request::new(token.expose().as_str(), &user))
+    };
+    block_on(
+        stream::iter(0..count)
+            .map(create)
+            .buffered(512)
+            .try_collect(),
+    )
+}
