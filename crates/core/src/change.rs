@@ -1,6 +1,7 @@
 //! Changes of a session: each carries its own condition and knows how to apply
 //! itself to a record.
 
+use std::fmt;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
@@ -24,8 +25,8 @@ pub struct Change {
     pub kind: ChangeKind,
 }
 
-/// What a [`Change`] does.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What a [`Change`] does. `Debug` shows of the data its length only.
+#[derive(Clone, PartialEq, Eq)]
 pub enum ChangeKind {
     /// The session was used: `last_seen_ms` advances, never back.
     Touch,
@@ -69,6 +70,28 @@ pub enum Renewal {
     Reauthentication,
 }
 
+/// A [`Renewal`] without what it is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RenewalKind {
+    /// By policy, from time to time.
+    Periodic,
+    /// For security.
+    Immediate,
+    /// The user proved again who they are.
+    Reauthentication,
+}
+
+impl Renewal {
+    /// Why, for observers.
+    pub fn kind(&self) -> RenewalKind {
+        match self {
+            Self::Periodic { .. } => RenewalKind::Periodic,
+            Self::Immediate => RenewalKind::Immediate,
+            Self::Reauthentication => RenewalKind::Reauthentication,
+        }
+    }
+}
+
 /// What [`Change::apply`] makes of a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Applied {
@@ -81,6 +104,20 @@ pub enum Applied {
     Conflict,
     /// The session is no longer live. Reported as if it were absent.
     Expired,
+}
+
+impl fmt::Debug for ChangeKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Touch => f.write_str("Touch"),
+            Self::Renew { renewal, .. } => write!(f, "Renew({:?})", renewal.kind()),
+            Self::ConfirmSuccessor { .. } => f.write_str("ConfirmSuccessor"),
+            Self::SetData {
+                expected_version,
+                data,
+            } => write!(f, "SetData({expected_version}, {} bytes)", data.len()),
+        }
+    }
 }
 
 impl Applied {

@@ -26,7 +26,7 @@ mod store;
 mod token;
 mod user;
 
-pub use change::{Applied, Change, ChangeKind, Renewal};
+pub use change::{Applied, Change, ChangeKind, Renewal, RenewalKind};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use codec::DecodeError;
 pub use ended::{EndListener, EndListeners, EndReason, Ended};

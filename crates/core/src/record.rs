@@ -1,5 +1,6 @@
 //! What a store keeps of a session.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use crate::error::{Error, Result};
@@ -12,8 +13,9 @@ use crate::user::UserId;
 /// Stores hand records out shared, in an `Arc`, and never change one in place:
 /// a [`Change`](crate::Change) makes a new record of the old.
 ///
-/// A record holds nothing that suffices to present the session.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A record holds nothing that suffices to present the session. `Debug` shows of
+/// the application's data its length only.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Record {
     /// The public name. Its bucket is that of `user`.
     pub id: SessionId,
@@ -162,6 +164,25 @@ impl Client {
             .ok()?;
         (client.user_agent() == user_agent && client.label() == label)
             .then_some(Self { ip, ..client })
+    }
+}
+
+impl fmt::Debug for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Record")
+            .field("id", &self.id)
+            .field("user", &self.user)
+            .field("digest", &self.digest)
+            .field("previous", &self.previous)
+            .field("created_ms", &self.created_ms)
+            .field("authenticated_ms", &self.authenticated_ms)
+            .field("last_seen_ms", &self.last_seen_ms)
+            .field("expires_ms", &self.expires_ms)
+            .field("idle_timeout_ms", &self.idle_timeout_ms)
+            .field("version", &self.version)
+            .field("client", &self.client)
+            .field("data", &format_args!("{} bytes", self.data.len()))
+            .finish()
     }
 }
 

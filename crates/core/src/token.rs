@@ -163,7 +163,9 @@ pub(crate) type Secret = Zeroizing<[u8; Token::SECRET_LEN]>;
 
 /// Random bytes, kept beside a session from a periodic renewal until the new
 /// token was presented, with which the new token can be made again from the
-/// old one. Worth nothing without the old token.
+/// old one. Worth nothing without the old token; who has both, the old token
+/// and a copy of the store from before the new token was presented, can make the
+/// new one. Erased from the record when the new token is presented.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Salt([u8; Self::LEN]);
 

@@ -83,6 +83,8 @@ fn modify_that_changes_nothing_writes_nothing() {
     block_on(async {
         let (_, session) = setup.sessions.create("alice").await.unwrap();
         let id = session.id();
+        let untouched = setup.sessions.modify(id, |_: &mut Basket| ()).await;
+        assert_eq!(untouched.unwrap().unwrap().version(), 0);
         let add = |basket: &mut Basket| basket.items.push("a".into());
         setup.sessions.modify(id, add).await.unwrap().unwrap();
         let same = setup.sessions.modify(id, |_: &mut Basket| ()).await;

@@ -6,7 +6,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use common::{HOUR, MINUTE, SECOND, block_on, policy, rejection, setup, setup_with};
-use revocable_core::{ErrorKind, Expired, Policy, Rejection, Sessions};
+use revocable_core::{
+    ChangeKind, ErrorKind, Expired, NewSession, Policy, Rejection, Sessions, UserId,
+};
 
 #[test]
 fn a_token_is_found_by_its_text_and_by_itself() {
@@ -144,6 +146,24 @@ fn a_store_without_deferred_writes_is_awaited_and_its_failure_harms_no_lookup() 
     assert_eq!(record.last_seen_ms, record.created_ms + 120_000);
 }
 
+/// Deferred, it could look expired to others before the touch is written, and
+/// live again after.
+#[test]
+fn a_touch_close_to_the_idle_timeout_does_not_wait() {
+    let setup = setup();
+    let (token, session) = block_on(setup.sessions.create("alice")).unwrap();
+    for (minutes, seconds, waits) in [(59, 30, true), (59, 31, false)] {
+        setup.clock.advance(minutes * MINUTE + seconds * SECOND);
+        let updates = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let seen = updates.clone();
+        *setup.store.before_update.lock().unwrap() =
+            Some(Box::new(move || seen.store(true, Ordering::Relaxed)));
+        block_on(setup.sessions.lookup(&token)).unwrap().unwrap();
+        assert_eq!(updates.load(Ordering::Relaxed), !waits, "{seconds}");
+    }
+    assert!(setup.record(session.id()).is_some());
+}
+
 #[test]
 fn a_session_revoked_between_lookup_and_touch_is_not_served() {
     let setup = setup();
@@ -227,14 +247,21 @@ fn a_tightened_policy_holds_for_sessions_that_exist() {
 fn nothing_printed_holds_a_secret() {
     let setup = setup_with(|b| b.policy(policy()));
     block_on(async {
-        let (token, session) = setup.sessions.create("alice").await.unwrap();
+        let user = UserId::new("alice").unwrap();
+        let new = NewSession::for_user(user).data(*b"hunter2");
+        let change = ChangeKind::SetData {
+            expected_version: 0,
+            data: b"hunter2"[..].into(),
+        };
+        let (token, session) = setup.sessions.create(new.clone()).await.unwrap();
         let renewed = setup.sessions.renew(&token).await.unwrap().unwrap();
         let record = setup.record(session.id()).unwrap();
         let shown = format!(
-            "{token:?} {session:?} {renewed:?} {record:?} {:?} {:?}",
+            "{token:?} {session:?} {renewed:?} {record:?} {new:?} {change:?} {:?} {:?}",
             setup.sessions,
             setup.sessions.inspect(&token).await.unwrap()
         );
+        assert!(!shown.contains(&format!("{:?}", b"hunter2")), "{shown}");
         let text = token.expose();
         // The secret begins within the 22nd character.
         assert!(!shown.contains(&text[22..40]), "{shown}");

@@ -101,16 +101,11 @@ impl Sessions {
         };
         for _ in 0..ATTEMPTS {
             let mut value: T = session.data_as()?;
+            let before = to_json(&value)?;
             change(&mut value);
-            let data = serde_json::to_vec(&value).map_err(|_| {
-                // Without the source: its text may quote the data.
-                Error::new(
-                    ErrorKind::InvalidInput,
-                    "the session's data cannot be written as JSON",
-                )
-            })?;
+            let data = to_json(&value)?;
             drop(value);
-            if data == session.data() {
+            if data == before {
                 return Ok(Some(session));
             }
             match self.set_data(session.record(), data.into()).await? {
@@ -124,4 +119,14 @@ impl Sessions {
             "other requests kept changing the session's data",
         ))
     }
+}
+
+fn to_json<T: Serialize>(value: &T) -> Result<Vec<u8>> {
+    serde_json::to_vec(value).map_err(|_| {
+        // Without the source: its text may quote the data.
+        Error::new(
+            ErrorKind::InvalidInput,
+            "the session's data cannot be written as JSON",
+        )
+    })
 }

@@ -1,7 +1,7 @@
 //! What observers hear.
 
 use super::lookup::Rejection;
-use crate::change::Renewal;
+use crate::change::RenewalKind;
 use crate::ended::{EndReason, Ended};
 use crate::id::SessionId;
 use crate::user::UserId;
@@ -48,7 +48,7 @@ pub enum Event<'a> {
         /// Whose.
         user: &'a UserId,
         /// Why.
-        renewal: Renewal,
+        kind: RenewalKind,
     },
     /// A session ended: was revoked, expired and swept, or made room.
     Ended(&'a Ended),
@@ -78,13 +78,8 @@ impl Event<'_> {
             Self::Created { id, .. } => {
                 tracing::info!(target: TARGET, session = %id, "session created");
             }
-            Self::Renewed { id, renewal, .. } => {
-                let renewal = match renewal {
-                    Renewal::Periodic { .. } => "periodic",
-                    Renewal::Immediate => "immediate",
-                    Renewal::Reauthentication => "reauthentication",
-                };
-                tracing::debug!(target: TARGET, session = %id, renewal, "session renewed");
+            Self::Renewed { id, kind, .. } => {
+                tracing::debug!(target: TARGET, session = %id, ?kind, "session renewed");
             }
             Self::Ended(Ended { id, reason, .. }) if *reason == EndReason::Reuse => {
                 tracing::warn!(target: TARGET, session = %id, %reason, "session ended");

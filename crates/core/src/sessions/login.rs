@@ -1,5 +1,6 @@
 //! Logging in: a session is created after the user proved who they are.
 
+use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use zeroize::Zeroizing;
@@ -62,8 +63,9 @@ impl LoginAttempt {
     }
 }
 
-/// A session to be created: for whom, and what else is known.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A session to be created: for whom, and what else is known. `Debug` shows of
+/// the data its length only.
+#[derive(Clone, PartialEq, Eq)]
 #[must_use = "pass it to `Sessions::create`"]
 pub struct NewSession {
     user: UserId,
@@ -72,6 +74,19 @@ pub struct NewSession {
     data: Box<[u8]>,
     absolute_timeout: Option<Duration>,
     idle_timeout: Option<Duration>,
+}
+
+impl fmt::Debug for NewSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewSession")
+            .field("user", &self.user)
+            .field("attempt", &self.attempt)
+            .field("client", &self.client)
+            .field("data", &format_args!("{} bytes", self.data.len()))
+            .field("absolute_timeout", &self.absolute_timeout)
+            .field("idle_timeout", &self.idle_timeout)
+            .finish()
+    }
 }
 
 impl NewSession {

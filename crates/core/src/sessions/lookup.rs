@@ -3,10 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::Sessions;
 use super::event::Event;
 use super::presented::PresentedToken;
 use super::session::Session;
+use super::{Sessions, settled};
 use crate::change::{Change, ChangeKind};
 use crate::clock::duration_ms;
 use crate::ended::EndReason;
@@ -16,6 +16,10 @@ use crate::liveness::{Expired, Liveness};
 use crate::record::{Record, Successor};
 use crate::store::UpdateOutcome;
 use crate::token::{Digest, Token};
+
+/// How long a store may take, at the most, to write a change that was to come
+/// soon; with room to spare.
+const MAX_DELAY_MS: i64 = 30_000;
 
 /// What a presented token turned out to be; see [`Sessions::inspect`].
 #[derive(Debug, Clone)]
@@ -50,11 +54,14 @@ pub enum Rejection {
     WrongSecret,
     /// The session has reached a timeout.
     Expired(Expired),
-    /// A renewal for security has replaced the token a moment ago; a request
-    /// that was under way brought it.
+    /// The token was replaced, and that is no sign of theft: by a renewal for
+    /// security, whose response may be under way or lost. Do not clear the
+    /// cookie for it: another response may just have set the new one.
     Replaced,
-    /// The token was replaced and its time is over: it was stolen, or somebody
-    /// replays it. If the policy says so, the session has been revoked.
+    /// The token was replaced by a periodic renewal, its successor was
+    /// presented, and the overlap is over: one of the two is stolen, or somebody
+    /// replays it. If the policy says so, the session has been revoked. Seen for
+    /// the token before the current one; an older one is a `WrongSecret`.
     Reused,
 }
 
@@ -88,10 +95,10 @@ impl Sessions {
     ///
     /// Costs one digest and one lookup in the store. Records that the session
     /// was used, at most once in the policy's touch interval, and does not wait
-    /// for that to be written unless the store cannot do otherwise. Waits for a
-    /// write in two cases: a new token is presented for the first time after a
-    /// periodic renewal, or a replaced token is reused and the policy revokes
-    /// the session for it.
+    /// for that to be written unless the store cannot do otherwise or the idle
+    /// timeout is less than 30 seconds away. Waits for a write in two more cases:
+    /// a new token is presented for the first time after a periodic renewal, or a
+    /// replaced token is reused and the policy revokes the session for it.
     ///
     /// Never creates a session.
     ///
@@ -116,12 +123,11 @@ impl Sessions {
             });
             return Ok(Lookup::Rejected(Rejection::Malformed));
         };
-        let liveness = self.liveness();
-        let (record, standing) = match self.find(&token, &liveness).await? {
+        let (record, standing, liveness) = match self.find(&token).await? {
             Ok(found) => found,
             Err(rejection) => return Ok(Lookup::Rejected(rejection)),
         };
-        let record = match self.used(record, standing, liveness).await {
+        let record = match self.used(record, standing, liveness).await? {
             Ok(record) => record,
             Err(rejection) => {
                 self.reject(token.id(), rejection);
@@ -135,16 +141,18 @@ impl Sessions {
     pub(super) async fn find(
         &self,
         token: &Token,
-        liveness: &Liveness,
-    ) -> Result<std::result::Result<(Arc<Record>, Standing), Rejection>> {
+    ) -> Result<std::result::Result<(Arc<Record>, Standing, Liveness), Rejection>> {
         let digest = token.digest();
         let id = token.id();
         let Some(record) = self.inner.store.lookup(id).await? else {
             self.reject(id, Rejection::Unknown);
             return Ok(Err(Rejection::Unknown));
         };
-        match self.judge(&record, &digest, liveness) {
-            Ok(standing) => Ok(Ok((record, standing))),
+        // The time after the record was read: however long that took, what the
+        // record tells of is not in the future.
+        let liveness = self.liveness();
+        match self.judge(&record, &digest, &liveness) {
+            Ok(standing) => Ok(Ok((record, standing, liveness))),
             Err(rejection) => {
                 self.reject(id, rejection);
                 if rejection == Rejection::Reused && self.inner.policy.revoke_on_reuse() {
@@ -174,15 +182,24 @@ impl Sessions {
         let Some(previous) = previous else {
             return Ok(Standing::Current);
         };
-        // In either direction: a clock that moved back must not stretch the
-        // overlap.
-        let overlap_ms = duration_ms(self.inner.policy.renewal_overlap()).unsigned_abs();
-        let in_overlap_of = |since_ms: i64| liveness.now_ms.abs_diff(since_ms) < overlap_ms;
         match previous.successor {
             Successor::Unconfirmed { .. } => Ok(Standing::Unconfirmed),
-            Successor::Presented { at_ms } if in_overlap_of(at_ms) => Ok(Standing::Overlapping),
-            Successor::Immediate if in_overlap_of(previous.replaced_ms) => Err(Rejection::Replaced),
-            Successor::Presented { .. } | Successor::Immediate => Err(Rejection::Reused),
+            Successor::Presented { at_ms } => {
+                let overlap_ms = duration_ms(self.inner.policy.renewal_overlap());
+                let since_ms = liveness.now_ms.saturating_sub(at_ms);
+                if since_ms.unsigned_abs() < overlap_ms.unsigned_abs() {
+                    Ok(Standing::Overlapping)
+                } else if since_ms < 0 {
+                    // The clock moved back. That must neither stretch the
+                    // overlap nor end the session of somebody who did nothing.
+                    Err(Rejection::Replaced)
+                } else {
+                    Err(Rejection::Reused)
+                }
+            }
+            // It died at once and took nobody in since, so there is nothing to
+            // end. Its response may have been lost, too.
+            Successor::Immediate => Err(Rejection::Replaced),
         }
     }
 
@@ -207,33 +224,62 @@ impl Sessions {
         record: Arc<Record>,
         standing: Standing,
         liveness: Liveness,
-    ) -> std::result::Result<Arc<Record>, Rejection> {
+    ) -> Result<std::result::Result<Arc<Record>, Rejection>> {
         let unconfirmed = record
             .previous
             .as_ref()
             .is_some_and(|previous| matches!(previous.successor, Successor::Unconfirmed { .. }));
-        let unseen_ms = liveness.now_ms.saturating_sub(record.last_seen_ms);
-        let kind = if standing == Standing::Current && unconfirmed {
-            ChangeKind::ConfirmSuccessor {
-                digest: record.digest,
-            }
-        } else if unseen_ms >= duration_ms(self.inner.policy.touch_interval()) && unseen_ms > 0 {
-            ChangeKind::Touch
+        if standing == Standing::Current && unconfirmed {
+            self.confirm_successor(record, liveness).await
         } else {
-            return Ok(record);
+            Ok(self.touch(record, liveness).await)
+        }
+    }
+
+    /// Written before anybody is let in by the new token: from then on the old
+    /// one counts as reused, also after a crash. Once in a renewal.
+    async fn confirm_successor(
+        &self,
+        record: Arc<Record>,
+        liveness: Liveness,
+    ) -> Result<std::result::Result<Arc<Record>, Rejection>> {
+        let kind = ChangeKind::ConfirmSuccessor {
+            digest: record.digest,
         };
-        // A touch can wait. That the successor has arrived is written before
-        // anybody is let in by it: from then on the old token counts as reused,
-        // also after a crash. Once in a renewal.
-        let may_wait = matches!(kind, ChangeKind::Touch);
         let change = Change { liveness, kind };
-        if may_wait && self.inner.store.update_soon(record.id, &change) {
+        let outcome = settled(|| self.inner.store.update(record.id, change.clone())).await?;
+        Ok(match outcome {
+            UpdateOutcome::Updated(record) | UpdateOutcome::Unchanged(record) => Ok(record),
+            // Renewed meanwhile by another request: the token was good when
+            // this one began.
+            UpdateOutcome::Conflict(_) => Ok(record),
+            UpdateOutcome::Absent => Err(Rejection::Unknown),
+        })
+    }
+
+    async fn touch(
+        &self,
+        record: Arc<Record>,
+        liveness: Liveness,
+    ) -> std::result::Result<Arc<Record>, Rejection> {
+        let unseen_ms = liveness.now_ms.saturating_sub(record.last_seen_ms);
+        if unseen_ms < duration_ms(self.inner.policy.touch_interval()).max(1) {
+            return Ok(record);
+        }
+        // A touch can wait, unless the session might look expired before it is
+        // written: then others would be told that it has ended.
+        let left_ms = liveness
+            .idle_deadline_ms(&*record)
+            .saturating_sub(liveness.now_ms);
+        let change = Change {
+            liveness,
+            kind: ChangeKind::Touch,
+        };
+        if left_ms >= MAX_DELAY_MS && self.inner.store.update_soon(record.id, &change) {
             return Ok(record);
         }
         match self.inner.store.update(record.id, change).await {
             Ok(UpdateOutcome::Updated(record) | UpdateOutcome::Unchanged(record)) => Ok(record),
-            // Renewed meanwhile by another request: the token was good when
-            // this one began.
             Ok(UpdateOutcome::Conflict(_)) => Ok(record),
             Ok(UpdateOutcome::Absent) => Err(Rejection::Unknown),
             Err(error) => {

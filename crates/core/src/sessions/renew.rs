@@ -35,7 +35,8 @@ impl Sessions {
     /// the policy's overlap after that, so that requests under way and a lost
     /// response log nobody out. Until then renewing with the old token again,
     /// also concurrently, gives the *same* new token. Afterwards the old token
-    /// counts as reused.
+    /// counts as reused, until the next renewal: only the token before the
+    /// current one is remembered, an older one is refused as a forgery is.
     ///
     /// `None` if the token is not that of a live session, as for
     /// [`lookup`](Sessions::lookup).
@@ -50,8 +51,7 @@ impl Sessions {
             return Ok(None);
         };
         for _ in 0..ATTEMPTS {
-            let liveness = self.liveness();
-            let Ok((record, standing)) = self.find(&token, &liveness).await? else {
+            let Ok((record, standing, liveness)) = self.find(&token).await? else {
                 return Ok(None);
             };
             if standing != Standing::Current {
@@ -115,8 +115,7 @@ impl Sessions {
             return Ok(None);
         };
         for _ in 0..ATTEMPTS {
-            let liveness = self.liveness();
-            let Ok((record, _)) = self.find(&token, &liveness).await? else {
+            let Ok((record, _, liveness)) = self.find(&token).await? else {
                 return Ok(None);
             };
             let mut secret = Secret::default();
@@ -157,7 +156,7 @@ impl Sessions {
                 self.inner.hub.emit(&Event::Renewed {
                     id: record.id,
                     user: &record.user,
-                    renewal,
+                    kind: renewal.kind(),
                 });
                 let session = self.session(record, &liveness).with_renewal_due(false);
                 Some(Some(session))

@@ -27,7 +27,8 @@ pub struct SessionPage {
 }
 
 impl Sessions {
-    /// Ends a session: log out. Whether there was one to end.
+    /// Ends a session: log out. Whether there was one to end; false, too, if a
+    /// first attempt of unknown outcome ended it and the second found nothing.
     ///
     /// When this returns, no lookup that starts afterwards finds the session,
     /// on this process or any other that shares the store.

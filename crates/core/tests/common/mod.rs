@@ -119,6 +119,8 @@ pub(crate) struct TestStore {
     pub(crate) failures: Mutex<Vec<(ErrorKind, bool)>>,
     /// Runs before the next update reaches the store: a race, made to happen.
     pub(crate) before_update: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+    /// Runs when the next lookup has read and not yet returned.
+    pub(crate) after_lookup: Mutex<Option<Box<dyn FnOnce() + Send>>>,
 }
 
 impl TestStore {
@@ -168,7 +170,14 @@ impl SessionStore for TestStore {
         self.lookups.fetch_add(1, Ordering::Relaxed);
         match self.failure().0 {
             Some(error) => Err(error),
-            None => self.inner.lookup(id).await,
+            None => {
+                let found = self.inner.lookup(id).await;
+                let after = self.after_lookup.lock().unwrap().take();
+                if let Some(after) = after {
+                    after();
+                }
+                found
+            }
         }
     }
     async fn update(&self, id: SessionId, change: Change) -> Result<UpdateOutcome> {
