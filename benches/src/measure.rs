@@ -207,7 +207,7 @@ mod tests {
     #[should_panic(expected = "a wrong answer")]
     fn a_wrong_answer_stops_the_measurement() {
         let requests = [Request::new("", "alice")];
-        let mut calls = std::cell::Cell::new(0);
+        let calls = std::cell::Cell::new(0);
         let wrong_at_times = one_by_one(async |_: &Request| {
             calls.set(calls.get() + 1);
             calls.get() % 5 != 0

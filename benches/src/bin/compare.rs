@@ -242,13 +242,13 @@ fn creates(
             "durable create, one by one",
             &users,
             (TASKS, 1),
-            one_by_one(&create),
+            one_by_one(create),
         ),
         Contender::new(
             format!("durable create, {TASKS} tasks at once"),
             &users,
             (TASKS * 16, 1),
-            at_once(TASKS, &create),
+            at_once(TASKS, create),
         ),
     ];
     let measurements = interleave(contenders, rounds, random);

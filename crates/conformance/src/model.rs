@@ -55,7 +55,7 @@ impl Model {
             return Ok(CreateOutcome::Exists(there.clone()));
         }
         if let Some(expected) = request.expected_epoch
-            && self.last_revocation(&record.user) > expected
+            && (self.last_revocation(&record.user) > expected || expected > self.position)
         {
             return Ok(CreateOutcome::Superseded);
         }

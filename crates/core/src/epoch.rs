@@ -10,14 +10,16 @@
 ///
 /// A store keeps for each user the position of the last revoke-all, and may
 /// forget old ones if it remembers the highest that it forgot: a login that
-/// began before that is refused, because it could have been meant. No clock
+/// began before that is refused, because it could have been meant. So is one that
+/// names a position that the store has not reached: it began in another life of
+/// the store, which is why a new store begins at a position at random. No clock
 /// takes part in the decision. Positions are compared within one user only,
 /// so an engine in parts may count in each part by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Epoch(u64);
 
 impl Epoch {
-    /// Before the first revoke-all.
+    /// Before every other position.
     pub const ZERO: Self = Self(0);
 
     /// The position as a number.

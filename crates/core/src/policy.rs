@@ -90,8 +90,8 @@ impl Policy {
         self.renewal_overlap
     }
 
-    /// Whether a session ends when the token before the current one is
-    /// presented after the overlap.
+    /// Whether a session ends when a token that was renewed for its age is
+    /// presented after the overlap, while its successor is the current one.
     pub fn revoke_on_reuse(&self) -> bool {
         self.revoke_on_reuse
     }

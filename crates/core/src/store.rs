@@ -58,7 +58,7 @@ pub trait SessionStore: Send + Sync + 'static {
     /// Inserts a session if its ID is not there.
     ///
     /// One atomic step, durable when it returns: checks the ID, then the
-    /// expected epoch, then the cap over the user's live sessions; ends what
+    /// expected [`Epoch`], then the cap over the user's live sessions; ends what
     /// the cap ends; inserts. With a cap of n, no number of concurrent creates
     /// leaves more than n live sessions of the user.
     ///

@@ -1,5 +1,7 @@
 //! The positions of revocations.
 
+use std::hash::BuildHasher;
+
 use foldhash::fast::RandomState;
 use indexmap::IndexMap;
 use revocable_core::{Epoch, UserId};
@@ -25,9 +27,12 @@ struct Taken {
 
 impl Epochs {
     pub(crate) fn new() -> Self {
+        // At random, so that a login that began in another process is not taken
+        // for one of this. Below 2^62 there is room to count.
+        let start = std::hash::RandomState::new().hash_one(()) >> 2;
         Self {
-            last: Epoch::ZERO,
-            floor: Epoch::ZERO,
+            last: Epoch::from_number(start),
+            floor: Epoch::from_number(start),
             of_users: IndexMap::default(),
         }
     }
@@ -38,9 +43,12 @@ impl Epochs {
         self.last
     }
 
-    /// Whether a login of this user that began at a position is too old.
+    /// Whether a login of this user that began at a position is too old, or
+    /// began in another process.
     pub(crate) fn supersede(&self, user: &UserId, began: Epoch) -> bool {
-        self.floor > began || self.of_users.get(user).is_some_and(|own| own.epoch > began)
+        self.floor > began
+            || self.last < began
+            || self.of_users.get(user).is_some_and(|own| own.epoch > began)
     }
 
     /// The next position, for a user.

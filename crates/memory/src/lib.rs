@@ -9,8 +9,8 @@
 //!
 //! ```text
 //! MemoryStore ── 128 shards, each behind one lock, chosen by the user's bucket
-//!                 ├─ sessions   ID -> Arc<Record>, at positions that only fall
-//!                 ├─ users      user -> IDs in order
+//!                 ├─ sessions   ID -> Arc<Record>
+//!                 ├─ users      user -> IDs in order, at positions that only fall
 //!                 └─ epochs     user -> position of the last revoke-all; floor
 //!             └── room          how many sessions there are, of how many allowed
 //! ```

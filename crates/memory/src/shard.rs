@@ -233,3 +233,6 @@ pub(crate) fn roomy(len: usize, capacity: usize) -> Option<usize> {
     const SMALL: usize = 16;
     (capacity > SMALL && len < capacity / 4).then_some(len * 2)
 }
+
+#[cfg(test)]
+mod tests;

@@ -46,8 +46,9 @@ pub(crate) struct Walk {
 }
 
 impl Walk {
-    /// The most rows for which a lock is held: some microseconds.
-    const BATCH: usize = 128;
+    /// The most rows for which a lock is held: some microseconds, even if each
+    /// has to be fetched from memory.
+    const BATCH: usize = 64;
 
     fn new(below: usize, after: Option<SessionId>, max_rows: usize) -> Self {
         Self {
@@ -175,8 +176,8 @@ mod tests {
         SessionId::new(0, Bucket::of(&UserId::from(1_u64)), number.to_be_bytes())
     }
 
-    fn ids(count: u64, after: Option<SessionId>) -> impl Iterator<Item = SessionId> {
-        (0..count).map(id).filter(move |id| Some(*id) > after)
+    fn ids(numbers: Range<u64>, after: Option<SessionId>) -> impl Iterator<Item = SessionId> {
+        numbers.map(id).filter(move |id| Some(*id) > after)
     }
 
     fn request(cursor: Option<SweepCursor>) -> SweepRequest {
@@ -192,19 +193,19 @@ mod tests {
     fn a_place_is_read_back_and_other_bytes_are_refused() {
         let mut sweep = Sweep::begin(&request(None)).unwrap();
         sweep.next_shard();
-        assert_eq!(sweep.epochs.next_positions(70_000).len(), 128);
-        let read = |sweep: &Sweep| Sweep::begin(&request(Some(sweep.cursor()))).unwrap();
-        assert_eq!(read(&sweep).cursor(), sweep.cursor());
-        assert_eq!(
-            (read(&sweep).shard, read(&sweep).epochs.below),
-            (1, 70_000 - 128)
-        );
-        sweep.sessions.next_within(5, |_, after| ids(200, after));
+        assert_eq!(sweep.epochs.next_positions(70_000).len(), Walk::BATCH);
+        sweep.sessions.next_within(5, |_, after| ids(0..200, after));
         assert_eq!(
             (sweep.sessions.below, sweep.sessions.after),
-            (5, Some(id(127)))
+            (5, Some(id(63)))
         );
-        assert_eq!(read(&sweep).cursor(), sweep.cursor());
+        let read = Sweep::begin(&request(Some(sweep.cursor()))).unwrap();
+        assert_eq!(read.cursor(), sweep.cursor());
+        assert_eq!((read.shard, read.epochs.below), (1, 70_000 - Walk::BATCH));
+        assert_eq!(
+            (read.sessions.below, read.sessions.after),
+            (5, Some(id(63)))
+        );
         for bytes in [&[][..], &[1, 2, 3], &[0; 16], &[0; 39], &[0; 41], &[0; 48]] {
             let error = Sweep::begin(&request(Some(SweepCursor::new(bytes)))).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidInput);
@@ -229,39 +230,40 @@ mod tests {
 
     #[test]
     fn a_walk_within_entries_visits_each_session_once_whatever_the_batch() {
-        let sizes = [1, 300, 2, 128, 1, 127, 7];
-        for max_rows in [1, 3, 127, 128, 129, 1_000] {
-            let mut visited = [0; 7];
-            let (mut below, mut after) = (usize::MAX, None);
-            while below > 0 {
-                let mut walk = Walk::new(below, after, max_rows);
-                let current = std::cell::Cell::new(0);
-                let next = walk.next_within(sizes.len(), |at, after| {
-                    let counts = &current;
-                    counts.set(counts.get() + 1);
-                    ids(sizes[at], after)
-                });
-                assert!(next.len() <= max_rows.min(128));
-                (below, after) = (walk.below, walk.after);
-                visited[0] += next.len();
+        let entries = [
+            0..1,
+            10..310,
+            400..402,
+            500..564,
+            600..601,
+            700..763,
+            800..807,
+        ];
+        for max_rows in [1, 3, 63, 64, 65, 1_000] {
+            let mut walk = Walk::new(usize::MAX, None, max_rows);
+            let mut visited = Vec::new();
+            while !walk.is_at_end() {
+                walk = Walk::new(walk.below, walk.after, max_rows);
+                let next =
+                    walk.next_within(entries.len(), |at, after| ids(entries[at].clone(), after));
+                assert!(next.len() <= max_rows.min(Walk::BATCH));
+                visited.extend(next);
             }
-            assert_eq!(
-                visited[0],
-                sizes.iter().map(|size| *size as usize).sum::<usize>()
-            );
+            let all = entries.iter().rev().cloned().flatten().map(id);
+            assert!(visited.into_iter().eq(all), "{max_rows}");
         }
     }
 
     #[test]
     fn an_entry_that_moved_down_is_visited_from_its_beginning() {
         let mut walk = Walk::new(usize::MAX, None, 2);
-        let sizes = [1, 3, 5];
-        let next = walk.next_within(3, |at, after| ids(sizes[at], after));
-        assert_eq!(next, [id(0), id(1)]);
+        let visited = walk.next_within(3, |at, after| {
+            ids([0..1, 10..13, 20..25][at].clone(), after)
+        });
+        assert_eq!(visited, [id(20), id(21)]);
         // The first entry ended; the last took its place.
-        let sizes = [5, 3];
         let mut walk = Walk::new(walk.below, walk.after, 100);
-        let next = walk.next_within(2, |at, after| ids(sizes[at], after));
-        assert_eq!(next.len(), 8);
+        let visited = walk.next_within(2, |at, after| ids([20..25, 10..13][at].clone(), after));
+        assert_eq!(visited.len(), 5 + 3);
     }
 }

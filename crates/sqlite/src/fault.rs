@@ -117,6 +117,14 @@ impl Fault {
         }
     }
 
+    /// Whether somebody else has the file.
+    pub(crate) fn is_locked(&self) -> bool {
+        matches!(
+            self.code(),
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
+        )
+    }
+
     fn code(&self) -> Option<ErrorCode> {
         self.source.as_ref()?.sqlite_error_code()
     }
@@ -155,8 +163,8 @@ impl From<rusqlite::Error> for Fault {
             Some(ErrorCode::OutOfMemory) => (Unavailable, "out of memory"),
             Some(ErrorCode::DatabaseCorrupt) => (
                 Corrupt,
-                "the file is damaged; restore it from a backup, recover it with sqlite3's \
-                 .recover, or remove it, which ends all sessions",
+                "the file is damaged; remove it, which ends all sessions, or restore a backup and \
+                 then revoke everything, since it knows sessions that were revoked later",
             ),
             Some(ErrorCode::NotADatabase) => (
                 Configuration,

@@ -54,4 +54,7 @@ CREATE TABLE meta (
     value INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
-INSERT INTO meta (name, value) VALUES ('epoch', 0), ('floor', 0);
+-- They begin at random, so that a login that began in another life of the store,
+-- before its file was removed, is not taken for one of this.
+INSERT INTO meta (name, value) VALUES ('epoch', random() & 0x3fffffffffffffff);
+INSERT INTO meta (name, value) SELECT 'floor', value FROM meta WHERE name = 'epoch';

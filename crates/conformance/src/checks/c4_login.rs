@@ -151,9 +151,16 @@ fn refused_changes_nothing(context: &Context<'_>) -> Result<(), Stop> {
     ensure_eq(&store.epoch(&user)?, &current, "the epoch")
 }
 
+/// A login whose attempt was kept while the store was made anew.
+fn ensure_no_login_from_another_life(store: &Store<'_>, user: &UserId) -> Result<(), Stop> {
+    let ahead = store.epoch(user)?.next();
+    ensure_login(store, user, ahead, false, "in another life of the store")
+}
+
 fn not_refused(context: &Context<'_>) -> Result<(), Stop> {
     let store = context.open()?;
     let [user, neighbour] = users_of_one_bucket()?;
+    ensure_no_login_from_another_life(&store, &user)?;
     let other = store.user();
     let epoch = store.epoch(&user)?;
     store.session(&other)?;

@@ -118,9 +118,9 @@ impl PolicyBuilder {
         self
     }
 
-    /// Whether the session ends when the token before the current one is
-    /// presented after the overlap. Either way that token lets nobody in, and
-    /// the observers hear of it.
+    /// Whether the session ends when a token that was renewed for its age is
+    /// presented after the overlap, while its successor is the current one.
+    /// Either way that token lets nobody in, and the observers hear of it.
     pub fn revoke_on_reuse(mut self, revoke: bool) -> Self {
         self.revoke_on_reuse = revoke;
         self

@@ -5,39 +5,45 @@ use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use revocable_core::{CreateRequest, EndReason, SessionId, SessionStore};
+use revocable_core::{
+    Bucket, CreateRequest, EndReason, RevokeAllRequest, SessionId, SessionStore, UserId,
+};
 use revocable_memory::MemoryStore;
 
 use crate::support::{
     Random, create, end_oldest, is_there, now, record, request, revoke_all, sweep, sweep_step, user,
 };
 
-/// Few users, so that each of their shards holds many sessions.
-const USERS: u64 = 3;
+/// Users of one bucket, who are neighbours in whatever tables the store has.
+fn neighbours(count: usize) -> Vec<UserId> {
+    let bucket = Bucket::of(&user(0));
+    let users = (0..).map(user).filter(|user| Bucket::of(user) == bucket);
+    users.take(count).collect()
+}
+
+/// A session that was there when the sweep began, and is still.
+struct There {
+    id: SessionId,
+    user: UserId,
+    expired: bool,
+}
 
 #[test]
 fn creates_and_revokes_between_the_steps_hide_nothing_from_a_sweep() {
+    let users = neighbours(12);
     for seed in 0..400 {
         let mut random = Random(seed);
         let store = MemoryStore::new();
         let mut number = 0;
-        let mut new = |random: &mut Random, expires_ms| {
+        let mut new = |random: &mut Random| {
             number += 1;
-            create(
-                &store,
-                record(&user(random.below(USERS)), number, expires_ms),
-            )
-            .unwrap()
+            let expired = random.below(2) == 0;
+            let user = users[random.below(12) as usize].clone();
+            let new = record(&user, number, if expired { 10 } else { 100 });
+            let id = create(&store, new).unwrap();
+            There { id, user, expired }
         };
-        let mut expired = BTreeSet::new();
-        let mut live = Vec::new();
-        for _ in 0..random.below(60) {
-            if random.below(2) == 0 {
-                expired.insert(new(&mut random, 10));
-            } else {
-                live.push(new(&mut random, 100));
-            }
-        }
+        let mut there: Vec<_> = (0..random.below(60)).map(|_| new(&mut random)).collect();
         let mut removed = BTreeSet::new();
         let mut cursor = None;
         loop {
@@ -48,26 +54,32 @@ fn creates_and_revokes_between_the_steps_hide_nothing_from_a_sweep() {
                 break;
             }
             for _ in 0..random.below(6) {
-                let all: Vec<SessionId> = expired.iter().chain(&live).copied().collect();
-                match random.below(4) {
-                    0 => live.push(new(&mut random, 100)),
-                    1 => drop(new(&mut random, 10)),
-                    _ if all.is_empty() => {}
-                    _ => {
-                        let id = all[random.below(all.len() as u64) as usize];
-                        now(store.revoke(id, EndReason::LoggedOut)).unwrap();
-                        expired.remove(&id);
-                        live.retain(|other| *other != id);
-                    }
+                if there.is_empty() || random.below(2) == 0 {
+                    drop(new(&mut random));
+                    continue;
+                }
+                let There { id, user, .. } = &there[random.below(there.len() as u64) as usize];
+                let (id, user) = (*id, user.clone());
+                if random.below(4) == 0 {
+                    // The one that is kept was there throughout.
+                    now(store.revoke_all_for_user(RevokeAllRequest {
+                        user: user.clone(),
+                        keep: Some(id),
+                        reason: EndReason::LoggedOutEverywhere,
+                        now_ms: 100,
+                    }))
+                    .unwrap();
+                    there.retain(|there| there.user != user || there.id == id);
+                } else {
+                    now(store.revoke(id, EndReason::LoggedOut)).unwrap();
+                    there.retain(|there| there.id != id);
                 }
             }
         }
-        assert!(expired.is_subset(&removed), "seed {seed}");
-        assert!(
-            expired.iter().all(|id| !is_there(&store, *id)),
-            "seed {seed}"
-        );
-        assert!(live.iter().all(|id| is_there(&store, *id)), "seed {seed}");
+        for There { id, expired, .. } in there {
+            assert_eq!(removed.contains(&id), expired, "seed {seed}");
+            assert_eq!(is_there(&store, id), !expired, "seed {seed}");
+        }
     }
 }
 
@@ -104,7 +116,7 @@ fn revocations_between_the_steps_hide_no_epoch_from_a_sweep() {
 fn a_sweep_beside_threads_that_create_and_revoke_is_complete() {
     let store = MemoryStore::new();
     let expired: Vec<_> = (0..20_000)
-        .map(|n| create(&store, record(&user(n % USERS), n, 10)).unwrap())
+        .map(|n| create(&store, record(&user(n % 3), n, 10)).unwrap())
         .collect();
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
@@ -115,7 +127,7 @@ fn a_sweep_beside_threads_that_create_and_revoke_is_complete() {
                     if done.load(Ordering::Relaxed) {
                         break;
                     }
-                    let new = record(&user(n % USERS), t * 1_000_000_000 + n, 100);
+                    let new = record(&user(n % 3), t * 1_000_000_000 + n, 100);
                     let id = create(store, new).unwrap();
                     now(store.revoke(id, EndReason::LoggedOut)).unwrap();
                 }

@@ -129,7 +129,10 @@ impl Batches {
         let in_doubt = match &result {
             Err(Broken::Unknown(_) | Broken::Panic(_)) => true,
             Err(Broken::Request(fault)) => fault.is_structural(),
-            Ok(()) | Err(Broken::Everybody(_) | Broken::Commit(_)) => false,
+            // Not a lock that somebody else holds: the connection itself may be
+            // at fault, and another may do better.
+            Err(Broken::Everybody(fault)) => !fault.is_locked(),
+            Ok(()) | Err(Broken::Commit(_)) => !connection.is_autocommit(),
         };
         if in_doubt {
             self.connection = None;

@@ -31,7 +31,7 @@ impl Verb for Create {
             return Ok(CreateOutcome::Exists(existing));
         }
         if let Some(expected) = expected_epoch
-            && user::last_epoch(tx, &record.user)? > *expected
+            && !user::is_current(tx, &record.user, *expected)?
         {
             return Ok(CreateOutcome::Superseded);
         }

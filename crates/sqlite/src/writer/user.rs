@@ -122,8 +122,14 @@ pub(crate) fn current_epoch(connection: &Connection) -> Result<Epoch> {
     meta(connection, "epoch")
 }
 
+/// Whether a login that began at this position may go on: nothing of this user
+/// was revoked since, and the position is one that this store has given.
+pub(super) fn is_current(tx: &Tx<'_>, user: &UserId, began: Epoch) -> Result<bool> {
+    Ok(last_epoch(tx, user)? <= began && began <= current_epoch(tx.connection)?)
+}
+
 /// The position of the last revocation that may have been of this user.
-pub(super) fn last_epoch(tx: &Tx<'_>, user: &UserId) -> Result<Epoch> {
+fn last_epoch(tx: &Tx<'_>, user: &UserId) -> Result<Epoch> {
     let own: Option<i64> = tx
         .connection
         .prepare_cached("SELECT epoch FROM epochs WHERE user = ?1")?
@@ -190,7 +196,6 @@ fn meta(connection: &Connection, name: &str) -> Result<Epoch> {
 fn meta_is_missing() -> Fault {
     Fault::new(
         revocable_core::ErrorKind::Corrupt,
-        "the file has lost its epochs; restore it from a backup, or remove it, which ends all \
-         sessions",
+        "the file has lost its epochs; remove it, which ends all sessions",
     )
 }
