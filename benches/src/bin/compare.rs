@@ -88,6 +88,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         Some(Target::AtMost(0.25)),
     );
     report.ratio("memory: lookup", "JWT ES256: verify", None);
+    report.ratio("memory, a tenth", "JWT HS256: verify", None);
     report.ratio("memory: store alone", "bare sharded map", None);
     report.ratio("memory: lookup", "token: parse and digest", None);
     report.ratio(
@@ -122,6 +123,8 @@ fn lookups(
 ) -> Result<Vec<Measurement>, Box<dyn Error>> {
     let memory = workload::in_memory()?;
     let in_memory = workload::fill(&memory, SESSIONS)?;
+    let small = workload::in_memory()?;
+    let in_small = workload::fill(&small, SESSIONS / 10)?;
     let ids_in_memory = bare::by_id(&in_memory);
     let store = memory.store();
     let records = ids_in_memory
@@ -177,6 +180,12 @@ fn lookups(
             &in_memory,
             (16, 100),
             one_by_one(async |request| is_right(memory.lookup(&*request.key).await, request)),
+        ),
+        Contender::new(
+            "memory, a tenth of the sessions: lookup",
+            &in_small,
+            (16, 100),
+            one_by_one(async |request| is_right(small.lookup(&*request.key).await, request)),
         ),
         Contender::new(
             "SQLite: lookup",

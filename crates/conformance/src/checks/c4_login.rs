@@ -27,6 +27,12 @@ pub(crate) const CHECKS: &[Check] = &[
         run: not_refused,
     },
     Check {
+        name: "a_login_from_another_life_of_the_store_is_refused",
+        clauses: &[C4],
+        about: "A store that was made anew counts again, and must not take an attempt that was kept.",
+        run: another_life,
+    },
+    Check {
         name: "epochs_never_go_back",
         clauses: &[C4],
         about: "A counter that starts again makes an old login look new.",
@@ -151,16 +157,17 @@ fn refused_changes_nothing(context: &Context<'_>) -> Result<(), Stop> {
     ensure_eq(&store.epoch(&user)?, &current, "the epoch")
 }
 
-/// A login whose attempt was kept while the store was made anew.
-fn ensure_no_login_from_another_life(store: &Store<'_>, user: &UserId) -> Result<(), Stop> {
-    let ahead = store.epoch(user)?.next();
-    ensure_login(store, user, ahead, false, "in another life of the store")
+fn another_life(context: &Context<'_>) -> Result<(), Stop> {
+    let store = context.open()?;
+    let user = store.user();
+    store.revoke_all(&user)?;
+    let ahead = store.epoch(&user)?.next();
+    ensure_login(&store, &user, ahead, false, "in another life of the store")
 }
 
 fn not_refused(context: &Context<'_>) -> Result<(), Stop> {
     let store = context.open()?;
     let [user, neighbour] = users_of_one_bucket()?;
-    ensure_no_login_from_another_life(&store, &user)?;
     let other = store.user();
     let epoch = store.epoch(&user)?;
     store.session(&other)?;

@@ -4,6 +4,7 @@
 /// is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Defect {
+    AcceptsAnyPosition,
     CapBeforeEpoch,
     CapBeforeId,
     CapCountsExpired,
@@ -153,6 +154,10 @@ pub(crate) const CAUGHT: &[(Defect, &[&str])] = &[
     (
         EpochReadsBehind,
         &["a_session_created_after_a_revoke_all_stays"],
+    ),
+    (
+        AcceptsAnyPosition,
+        &["a_login_from_another_life_of_the_store_is_refused"],
     ),
     (EpochsStartAgain, &["epochs_never_go_back"]),
     (

@@ -160,7 +160,8 @@ impl Store {
             true => tables.position,
             false => own.max(tables.everything).max(tables.floor),
         };
-        last > expected.get()
+        let ahead = expected.get() > tables.position && !self.has(AcceptsAnyPosition);
+        last > expected.get() || ahead
     }
 
     fn apply(&self, record: &Record, change: &Change) -> Applied {

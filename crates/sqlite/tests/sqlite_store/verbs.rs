@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 
 use futures_executor::block_on;
 use revocable_core::{
-    AtCap, Cap, ChangeKind, Client, CreateOutcome, Digest, EndReason, Epoch, ErrorKind, Liveness,
+    AtCap, Cap, ChangeKind, Client, CreateOutcome, Digest, EndReason, ErrorKind, Liveness,
     Previous, Record, Renewal, Salt, SessionStore, Successor, SweepCursor, SweepRequest,
     UpdateOutcome,
 };
@@ -156,8 +156,9 @@ fn a_login_from_before_a_revocation_is_superseded() {
         }
     };
     let (alice, bob) = (begun(&store, "alice"), begun(&store, "bob"));
+    let before = block_on(store.epoch(&user("alice"))).unwrap();
     let revoked = block_on(store.revoke_all_for_user(revoke_all("alice"))).unwrap();
-    assert_eq!(revoked.epoch, Epoch::from_number(1));
+    assert_eq!(revoked.epoch, before.next());
     let outcome = |request| block_on(store.create(request)).unwrap();
     assert_eq!(outcome(alice), CreateOutcome::Superseded);
     assert!(matches!(outcome(bob), CreateOutcome::Created { .. }));
@@ -173,6 +174,7 @@ fn a_login_from_before_a_revocation_is_superseded() {
 fn a_forgotten_epoch_still_refuses_older_logins() {
     let place = Place::new();
     let store = place.open();
+    let before = block_on(store.epoch(&user("alice"))).unwrap();
     block_on(store.revoke_all_for_user(revoke_all("alice"))).unwrap();
     block_on(store.revoke_all_for_user(revoke_all("bob"))).unwrap();
     let forget = |before_ms| SweepRequest {
@@ -192,16 +194,22 @@ fn a_forgotten_epoch_still_refuses_older_logins() {
         2
     );
     let login = |name, epoch| revocable_core::CreateRequest {
-        expected_epoch: Some(Epoch::from_number(epoch)),
+        expected_epoch: Some(epoch),
         ..request(record(name))
     };
     let outcome = |request| block_on(store.create(request)).unwrap();
-    assert_eq!(outcome(login("alice", 0)), CreateOutcome::Superseded);
-    assert_eq!(outcome(login("carol", 1)), CreateOutcome::Superseded);
+    assert_eq!(outcome(login("alice", before)), CreateOutcome::Superseded);
+    assert_eq!(
+        outcome(login("carol", before.next())),
+        CreateOutcome::Superseded
+    );
     assert!(matches!(
-        outcome(login("alice", 2)),
+        outcome(login("alice", before.next().next())),
         CreateOutcome::Created { .. }
     ));
+    // One that began in another file, which was removed since.
+    let ahead = login("alice", before.next().next().next());
+    assert_eq!(outcome(ahead), CreateOutcome::Superseded);
 }
 
 #[test]
@@ -338,4 +346,44 @@ fn reads_can_be_offloaded() {
     assert_eq!(*page.records[0], alice);
     revoke(&store, alice.id);
     assert_eq!(lookup(&store, alice.id), None);
+}
+
+#[test]
+fn the_list_of_users_never_drifts_from_the_sessions() {
+    let place = Place::new();
+    let store = place.open();
+    let in_step = |sessions: i64| {
+        let count = |sql| -> i64 {
+            place
+                .connect()
+                .query_row(sql, [], |row| row.get(0))
+                .unwrap()
+        };
+        assert_eq!(count("SELECT count(*) FROM sessions"), sessions);
+        assert_eq!(count("SELECT count(*) FROM by_user"), sessions);
+        let both = "SELECT count(*) FROM sessions JOIN by_user USING (user, id)";
+        assert_eq!(count(both), sessions);
+    };
+    let [a, b] = [(); 2].map(|()| create(&store, "alice"));
+    create(&store, "bob");
+    in_step(3);
+    revoke(&store, a.id);
+    in_step(2);
+    let capped = revocable_core::CreateRequest {
+        cap: Some(Cap {
+            max: NonZeroU32::MIN,
+            at_cap: AtCap::EndLeastRecentlyUsed,
+        }),
+        ..request(record("alice"))
+    };
+    block_on(store.create(capped)).unwrap();
+    assert_eq!(lookup(&store, b.id), None);
+    in_step(2);
+    block_on(store.revoke_all_for_user(revoke_all("alice"))).unwrap();
+    in_step(1);
+    block_on(store.sweep_expired(sweep(2_000_000))).unwrap();
+    in_step(0);
+    create(&store, "alice");
+    block_on(store.revoke_everything(EndReason::Administrator)).unwrap();
+    in_step(0);
 }
