@@ -110,7 +110,7 @@ pub enum CreateOutcome {
     CapReached,
 }
 
-/// What became of a [`Change`].
+/// What became of a [`Change`](crate::Change).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UpdateOutcome {
     /// The record as it is now.

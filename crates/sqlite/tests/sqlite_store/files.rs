@@ -123,7 +123,7 @@ fn an_empty_file_is_a_new_store() {
 
 #[test]
 fn many_may_make_the_same_file_at_the_same_time() {
-    for _ in 0..10 {
+    for _ in 0..40 {
         let place = Place::new();
         let barrier = std::sync::Barrier::new(4);
         let sessions: Vec<_> = std::thread::scope(|scope| {
@@ -212,6 +212,22 @@ fn a_database_of_another_application_is_left_alone() {
             &["another application", "file of its own"],
         );
     }
+}
+
+#[test]
+fn another_applications_unfinished_log_is_left_alone_too() {
+    let (live, crashed) = (Place::new(), Place::new());
+    let connection = live.connect();
+    connection
+        .execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE users (name TEXT)")
+        .unwrap();
+    for suffix in ["", "-wal"] {
+        fs::copy(live.beside(suffix), crashed.beside(suffix)).unwrap();
+    }
+    let log = fs::read(crashed.beside("-wal")).unwrap();
+    let error = assert_untouched(&crashed.path(), || refused(crashed.path()));
+    assert_says(&error, ErrorKind::Configuration, &["another application"]);
+    assert!(fs::read(crashed.beside("-wal")).unwrap() == log);
 }
 
 #[test]
