@@ -158,12 +158,17 @@ impl Client {
         ip: Option<IpAddr>,
         label: Option<&str>,
     ) -> Option<Self> {
-        let client = Self::new()
-            .with_user_agent(user_agent.unwrap_or_default())
-            .with_label(label.unwrap_or_default())
-            .ok()?;
-        (client.user_agent() == user_agent && client.label() == label)
-            .then_some(Self { ip, ..client })
+        let in_bounds = |text: Option<&str>, max_len| {
+            text.is_none_or(|text| {
+                !text.is_empty() && text.len() <= max_len && !text.chars().any(char::is_control)
+            })
+        };
+        (in_bounds(user_agent, Self::MAX_USER_AGENT_LEN) && in_bounds(label, Self::MAX_LABEL_LEN))
+            .then(|| Self {
+                user_agent: user_agent.map(Into::into),
+                ip,
+                label: label.map(Into::into),
+            })
     }
 }
 

@@ -53,25 +53,38 @@ impl Room {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::AtomicBool;
     use std::thread;
 
     #[test]
     fn threads_that_race_for_the_last_place_never_both_get_it() {
-        let (room, taken) = (Room::new(1), AtomicBool::new(false));
+        let (room, holders) = (Room::new(1), AtomicUsize::new(0));
+        let most = AtomicUsize::new(0);
+        let wait = |turns| {
+            for turn in 0..turns {
+                std::hint::black_box(turn);
+            }
+        };
+        let win = |times| {
+            let mut won = 0;
+            while won < times {
+                if room.reserve() {
+                    won += 1;
+                    most.fetch_max(holders.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                    // So long that the others are at the door, and then all
+                    // distances between who comes and who comes again.
+                    wait(500);
+                    holders.fetch_sub(1, Ordering::SeqCst);
+                    room.release(1);
+                    wait(won % 256);
+                }
+            }
+        };
         thread::scope(|scope| {
-            for _ in 0..4 {
-                scope.spawn(|| {
-                    for _ in 0..300_000 {
-                        if room.reserve() {
-                            assert!(!taken.swap(true, Ordering::SeqCst), "two have it");
-                            taken.store(false, Ordering::SeqCst);
-                            room.release(1);
-                        }
-                    }
-                });
+            for _ in 0..3 {
+                scope.spawn(|| win(20_000));
             }
         });
+        assert_eq!(most.into_inner(), 1, "so many had the only place");
         assert_eq!(room.taken(), 0);
     }
 }
