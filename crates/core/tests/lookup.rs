@@ -146,6 +146,20 @@ fn a_store_without_deferred_writes_is_awaited_and_its_failure_harms_no_lookup() 
     assert_eq!(record.last_seen_ms, record.created_ms + 120_000);
 }
 
+#[test]
+fn a_session_in_use_outlives_an_idle_timeout_shorter_than_the_touch_interval() {
+    let setup = setup();
+    let user = UserId::new("alice").unwrap();
+    let new = NewSession::for_user(user).idle_timeout(30 * SECOND);
+    let (token, _) = block_on(setup.sessions.create(new)).unwrap();
+    for _ in 0..20 {
+        setup.clock.advance(14 * SECOND);
+        assert!(setup.live(&token));
+    }
+    setup.clock.advance(30 * SECOND);
+    assert!(!setup.live(&token));
+}
+
 /// Deferred, it could look expired to others before the touch is written, and
 /// live again after.
 #[test]

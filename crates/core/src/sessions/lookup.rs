@@ -263,7 +263,11 @@ impl Sessions {
         liveness: Liveness,
     ) -> std::result::Result<Arc<Record>, Rejection> {
         let unseen_ms = liveness.now_ms.saturating_sub(record.last_seen_ms);
-        if unseen_ms < duration_ms(self.inner.policy.touch_interval()).max(1) {
+        // A session may have a shorter idle timeout than the policy's interval
+        // was chosen for; in use, it must not end.
+        let interval_ms =
+            duration_ms(self.inner.policy.touch_interval()).min(record.idle_timeout_ms / 2);
+        if unseen_ms < interval_ms.max(1) {
             return Ok(record);
         }
         // A touch can wait, unless the session might look expired before it is
