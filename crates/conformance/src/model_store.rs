@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use async_trait::async_trait;
 use revocable_core::{
     Change, CreateOutcome, CreateRequest, EndListener, EndListeners, EndReason, Ended, Epoch, Page,
-    Record, Result, RevokeAllOutcome, RevokeAllRequest, SessionId, SessionStore, SweepOutcome,
-    SweepRequest, UpdateOutcome, UserId,
+    Record, Result, RevokeAllOutcome, RevokeAllRequest, SessionId, SessionStore, Sharing,
+    SweepOutcome, SweepRequest, UpdateOutcome, UserId,
 };
 
 use crate::model::Model;
@@ -96,6 +96,10 @@ impl SessionStore for ModelStore {
 
     async fn health(&self) -> Result<()> {
         Ok(())
+    }
+
+    fn sharing(&self) -> Sharing {
+        Sharing::Sole
     }
 
     fn subscribe(&self, listener: Weak<dyn EndListener>) -> bool {

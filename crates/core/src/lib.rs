@@ -43,7 +43,7 @@ pub use sessions::{
 };
 pub use store::{
     AtCap, Cap, CreateOutcome, CreateRequest, Page, RevokeAllOutcome, RevokeAllRequest,
-    SessionStore, SweepCursor, SweepOutcome, SweepRequest, UpdateOutcome,
+    SessionStore, Sharing, SweepCursor, SweepOutcome, SweepRequest, UpdateOutcome,
 };
 pub use token::{Digest, Salt, Token, TokenText};
 pub use user::UserId;

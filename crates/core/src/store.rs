@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use crate::change::Change;
 use crate::ended::{EndListener, EndReason, Ended};
 use crate::epoch::Epoch;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::id::SessionId;
 use crate::record::Record;
 use crate::user::UserId;
@@ -20,6 +20,20 @@ pub use request::{
     AtCap, Cap, CreateOutcome, CreateRequest, Page, RevokeAllOutcome, RevokeAllRequest,
     SweepCursor, SweepOutcome, SweepRequest, UpdateOutcome,
 };
+
+/// Who writes to what a store keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Sharing {
+    /// This store alone: it is in this process's memory, or the store has
+    /// locked it.
+    Sole,
+    /// Others may write too, and
+    /// [`foreign_changes`](SessionStore::foreign_changes) tells.
+    Counted,
+    /// Others may write, and nothing tells.
+    Unknown,
+}
 
 /// Where sessions are kept. Applications talk to [`Sessions`](crate::Sessions);
 /// this is for those who write a store.
@@ -181,6 +195,32 @@ pub trait SessionStore: Send + Sync + 'static {
     ///
     /// What stands in the way.
     async fn health(&self) -> Result<()>;
+
+    /// Whether anybody else may write to what this store keeps. A cache in
+    /// front of the store asks this once, when it is built.
+    ///
+    /// The answer never changes. [`Sharing::Unknown`] unless a store says
+    /// better.
+    fn sharing(&self) -> Sharing {
+        Sharing::Unknown
+    }
+
+    /// A number that differs from the one before if anybody but this store
+    /// wrote in between, for stores with [`Sharing::Counted`].
+    ///
+    /// What was committed before the call began is counted. This store's own
+    /// writes do not count. Costs about as much as a lookup.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`; [`Configuration`](crate::ErrorKind::Configuration) if the
+    /// store does not count.
+    async fn foreign_changes(&self) -> Result<u64> {
+        Err(Error::new(
+            ErrorKind::Configuration,
+            "this store does not count the changes of others",
+        ))
+    }
 
     /// Tells the listener of every session that ends from now on, as
     /// [`EndListener`] says. Returns false if the store does not do this; then

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use revocable_core::{
     Bucket, Change, CreateOutcome, CreateRequest, EndListener, EndListeners, EndReason, Ended,
     Epoch, Error, ErrorKind, Page, Record, Result, RevokeAllOutcome, RevokeAllRequest, SessionId,
-    SessionStore, SweepOutcome, SweepRequest, UpdateOutcome, UserId,
+    SessionStore, Sharing, SweepOutcome, SweepRequest, UpdateOutcome, UserId,
 };
 
 use crate::room::Room;
@@ -247,6 +247,10 @@ impl SessionStore for MemoryStore {
 
     async fn health(&self) -> Result<()> {
         Ok(())
+    }
+
+    fn sharing(&self) -> Sharing {
+        Sharing::Sole
     }
 
     fn subscribe(&self, listener: Weak<dyn EndListener>) -> bool {

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, Weak};
 
 use super::{
-    CreateOutcome, CreateRequest, Page, RevokeAllOutcome, RevokeAllRequest, SessionStore,
+    CreateOutcome, CreateRequest, Page, RevokeAllOutcome, RevokeAllRequest, SessionStore, Sharing,
     SweepOutcome, SweepRequest, UpdateOutcome,
 };
 use crate::change::Change;
@@ -120,6 +120,18 @@ macro_rules! forward_to_pointee {
                 Self: 'f,
             {
                 (**self).health()
+            }
+
+            fn sharing(&self) -> Sharing {
+                (**self).sharing()
+            }
+
+            fn foreign_changes<'a, 'f>(&'a self) -> BoxFuture<'f, u64>
+            where
+                'a: 'f,
+                Self: 'f,
+            {
+                (**self).foreign_changes()
             }
 
             fn subscribe(&self, listener: Weak<dyn EndListener>) -> bool {
