@@ -33,7 +33,10 @@
 //! - **Several processes** of one machine may use the file at the same time, and
 //!   see each other's revocations at once. A listener hears of what ended in its
 //!   own process. All have to be of the same version: a newer one may change
-//!   the schema. Never put the file on a network file system.
+//!   the schema. Never put the file on a network file system. A store that
+//!   should have the file to itself, so that a cache in front of it need not
+//!   ask for the changes of others, is opened
+//!   [exclusively](SqliteStoreBuilder::exclusive).
 //! - **Bounded.** Writes that wait are bounded in number, the write-ahead log to
 //!   some 8 MiB (32 MiB while others read all the time, more only while
 //!   somebody keeps a transaction open), and pages that a sweep freed are given
@@ -60,6 +63,7 @@
 //! | --- | --- | --- |
 //! | folder missing, not a database, another application's, newer schema, no permission, SQLite too old | `Configuration` from `open` | the file is left as it is; the message says what to do |
 //! | locked by somebody for longer than [`busy_timeout`](SqliteStoreBuilder::busy_timeout) | `Unavailable` | nothing was changed; works again when the lock is gone |
+//! | another store has the file to itself, or this one cannot have it | `Unavailable` from `open` | works when that store is closed, or its process has ended |
 //! | disk or quota full | `Full`, `UnknownOutcome` | reads go on; writes go on as soon as there is room. Revoking needs some KiB of it too, in the log |
 //! | [`max_file_size`](SqliteStoreBuilder::max_file_size) reached | `Full` | revoking is still possible |
 //! | I/O error, file gone or read-only | `Unavailable`, `UnknownOutcome` for a commit that was under way | opened again at the next request |
@@ -74,6 +78,7 @@
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+mod claim;
 mod fault;
 mod offload;
 mod open;

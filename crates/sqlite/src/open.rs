@@ -69,6 +69,13 @@ impl Location {
         })
     }
 
+    /// A file beside the database, named as the engine names its own.
+    pub(crate) fn beside(&self, suffix: &str) -> PathBuf {
+        let mut name = self.path.clone().into_os_string();
+        name.push(suffix);
+        name.into()
+    }
+
     pub(crate) fn busy_timeout(&self) -> Duration {
         self.busy_timeout
     }
@@ -76,9 +83,7 @@ impl Location {
     /// The size of the write-ahead log in bytes. Opens nothing: to close a
     /// file drops all of the process's locks on it.
     pub(crate) fn wal_len(&self) -> u64 {
-        let mut name = self.path.clone().into_os_string();
-        name.push("-wal");
-        fs::metadata(name).map_or(0, |metadata| metadata.len())
+        fs::metadata(self.beside("-wal")).map_or(0, |metadata| metadata.len())
     }
 
     /// Looks whose file it is, without writing to it.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use revocable_core::{EndListeners, Result};
 
+use crate::claim::Claim;
 use crate::fault;
 use crate::offload::Offload;
 use crate::open::Location;
@@ -40,6 +41,7 @@ pub struct SqliteStoreBuilder {
     offload_reads: bool,
     queue: usize,
     max_file_size: Option<u64>,
+    exclusive: bool,
 }
 
 impl SqliteStoreBuilder {
@@ -52,6 +54,7 @@ impl SqliteStoreBuilder {
             offload_reads: false,
             queue: 4_096,
             max_file_size: None,
+            exclusive: false,
         }
     }
 
@@ -101,6 +104,22 @@ impl SqliteStoreBuilder {
         self
     }
 
+    /// Takes the file for this store alone; not so unless told. While it is
+    /// open no other store can be opened on the file, in this process or
+    /// another, and it cannot be opened while another is.
+    ///
+    /// All stores keep to this by a lock on a file of their own beside the
+    /// database, `<name>-lock`, which the system releases when the process
+    /// ends, however it ends. It does not stop other programs, such as the
+    /// `sqlite3` shell: do not write with them.
+    ///
+    /// A cache in front of the store then need not ask for the changes of
+    /// others.
+    pub fn exclusive(mut self, exclusive: bool) -> Self {
+        self.exclusive = exclusive;
+        self
+    }
+
     /// Opens the store; makes the file if it is not there, readable by its
     /// owner only. Blocks: it reads, and for a new file writes, the disk.
     ///
@@ -112,8 +131,9 @@ impl SqliteStoreBuilder {
     /// or if the linked SQLite is too old. The message says what to do, and
     /// the file is left as it is.
     ///
-    /// `Unavailable` if the file is locked for longer than the busy timeout or
-    /// the disk fails, `Full` if it has no room, `Corrupt` if the file is damaged.
+    /// `Unavailable` if the file is locked for longer than the busy timeout,
+    /// if another store has it [to itself](Self::exclusive) or this one cannot,
+    /// or the disk fails, `Full` if it has no room, `Corrupt` if the file is damaged.
     pub fn open(self) -> Result<SqliteStore> {
         Ok(self.try_open()?)
     }
@@ -121,6 +141,7 @@ impl SqliteStoreBuilder {
     fn try_open(self) -> fault::Result<SqliteStore> {
         let location = Location::find(&self.path, self.busy_timeout, self.max_file_size)?;
         location.check()?;
+        let claim = Claim::take(&location, self.exclusive)?;
         let connection = location.open_writer().map_err(fault::Fault::at_open)?;
         let read_timeout = if self.offload_reads {
             self.busy_timeout
@@ -140,6 +161,7 @@ impl SqliteStoreBuilder {
             offload,
             writer,
             listeners,
+            claim,
         )))
     }
 }

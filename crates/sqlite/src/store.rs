@@ -8,10 +8,11 @@ use async_trait::async_trait;
 use revocable_core::{
     Change, CreateOutcome, CreateRequest, EndListener, EndListeners, EndReason, Ended, Epoch,
     Error, ErrorKind, Page, Record, Result, RevokeAllOutcome, RevokeAllRequest, SessionId,
-    SessionStore, SweepCursor, SweepOutcome, SweepRequest, UpdateOutcome, UserId,
+    SessionStore, Sharing, SweepCursor, SweepOutcome, SweepRequest, UpdateOutcome, UserId,
 };
 use rusqlite::{Connection, params};
 
+use crate::claim::Claim;
 use crate::fault;
 use crate::offload::Offload;
 use crate::options::SqliteStoreBuilder;
@@ -43,6 +44,8 @@ pub(crate) struct Inner {
     readers: Arc<Readers>,
     writer: Writer,
     listeners: Arc<EndListeners>,
+    // Last: until then nobody else may have the file to himself.
+    claim: Claim,
 }
 
 impl Inner {
@@ -51,12 +54,14 @@ impl Inner {
         offload: Option<Offload>,
         writer: Writer,
         listeners: Arc<EndListeners>,
+        claim: Claim,
     ) -> Self {
         Self {
             offload,
             readers,
             writer,
             listeners,
+            claim,
         }
     }
 }
@@ -205,6 +210,18 @@ impl SessionStore for SqliteStore {
     async fn health(&self) -> Result<()> {
         self.read(current_epoch).await?;
         Ok(self.0.writer.write(Health).await?)
+    }
+
+    fn sharing(&self) -> Sharing {
+        if self.0.claim.is_exclusive() {
+            Sharing::Sole
+        } else {
+            Sharing::Counted
+        }
+    }
+
+    async fn foreign_changes(&self) -> Result<u64> {
+        Ok(self.0.writer.foreign_changes().await?)
     }
 
     fn subscribe(&self, listener: Weak<dyn EndListener>) -> bool {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use revocable_core::{EndListeners, EndReason, Ended, Epoch, ErrorKind};
 use rusqlite::{Connection, OptionalExtension};
 
+use super::queue::Asker;
 use super::task::{Ends, Queued, Tx};
 use crate::fault::{Fault, Result};
 use crate::open::{Location, run_pragma};
@@ -21,6 +22,10 @@ pub(super) struct Batches {
     poison: Option<Fault>,
     /// What a commit of unknown outcome may have ended.
     unsettled: Vec<Ends>,
+    /// What the engine said last of the changes of others, to this connection.
+    data_version: Option<i64>,
+    /// How often that differed.
+    foreign_changes: u64,
     /// How many rows were deleted, for who looks after free pages.
     pub(super) removed_rows: u64,
 }
@@ -52,6 +57,8 @@ impl Batches {
             connection: Some(connection),
             poison: None,
             unsettled: Vec::new(),
+            data_version: None,
+            foreign_changes: 0,
             removed_rows: 0,
         }
     }
@@ -203,11 +210,39 @@ impl Batches {
                 .open_writer()
                 .map_err(Fault::into_unavailable)?;
             self.settle(&connection)?;
+            // A new connection counts from a number of its own.
+            self.data_version = None;
             self.connection = Some(connection);
         }
         self.connection
             .as_ref()
             .ok_or_else(|| Fault::new(ErrorKind::Unavailable, "the writer has no connection"))
+    }
+
+    /// Answers how often others have written to the file. It has to be this
+    /// connection that asks: to any other this store's own writes are those of
+    /// somebody else.
+    pub(super) fn count_foreign_changes(&mut self, askers: Vec<Asker>) {
+        let counted = self.try_count();
+        for asker in askers {
+            let counted = counted.clone();
+            let told = catch_unwind(AssertUnwindSafe(|| drop(asker.send(counted))));
+            if told.is_err() {
+                tracing::error!("a waker panicked");
+            }
+        }
+    }
+
+    fn try_count(&mut self) -> Result<u64> {
+        let version = self
+            .connection()?
+            .prepare_cached("PRAGMA data_version")?
+            .query_row([], |row| row.get(0))?;
+        if self.data_version != Some(version) {
+            self.data_version = Some(version);
+            self.foreign_changes += 1;
+        }
+        Ok(self.foreign_changes)
     }
 
     /// Copies the log into the file, so that it starts over: a full disk has

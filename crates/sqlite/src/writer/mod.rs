@@ -78,6 +78,17 @@ impl Writer {
         })
     }
 
+    /// How often others have written to the file.
+    pub(crate) async fn foreign_changes(&self) -> Result<u64> {
+        let counted = self.queue.count_foreign_changes();
+        counted.await.unwrap_or_else(|_| {
+            Err(Fault::new(
+                ErrorKind::Unavailable,
+                "the writer gave no answer",
+            ))
+        })
+    }
+
     /// Has a change applied within about a second, if nothing goes wrong.
     pub(crate) fn write_soon(&self, id: SessionId, change: &Change) {
         self.queue.add_soon(id, change);

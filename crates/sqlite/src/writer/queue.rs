@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use revocable_core::{Change, ChangeKind, ErrorKind, Liveness, SessionId};
 
+use futures_channel::oneshot;
+
 use super::task::Queued;
 use crate::fault::{Fault, Result};
 
@@ -34,6 +36,8 @@ pub(super) struct Queue {
 
 #[derive(Debug, Default)]
 struct State {
+    /// Who wants to know how often others have written.
+    counting: Vec<Asker>,
     requests: VecDeque<Box<dyn Queued>>,
     soon: HashMap<SessionId, Vec<Change>>,
     /// When the oldest of these has waited long enough.
@@ -43,9 +47,13 @@ struct State {
     closed: bool,
 }
 
+/// Who waits for a count of the changes of others.
+pub(super) type Asker = oneshot::Sender<Result<u64>>;
+
 /// What the writer does next.
 #[derive(Debug)]
 pub(super) enum Work {
+    Count(Vec<Asker>),
     Requests(Vec<Box<dyn Queued>>),
     Soon(Vec<(SessionId, Vec<Change>)>),
     /// Nobody waits.
@@ -80,6 +88,15 @@ impl Queue {
         drop(state);
         self.added.notify_one();
         Ok(())
+    }
+
+    /// Has the changes of others counted, before any request: it takes some
+    /// microseconds, and a cache cannot answer meanwhile.
+    pub(super) fn count_foreign_changes(&self) -> oneshot::Receiver<Result<u64>> {
+        let (asker, counted) = oneshot::channel();
+        self.lock().counting.push(asker);
+        self.added.notify_one();
+        counted
     }
 
     /// Adds a change that nobody waits for. Of touches of a session only the
@@ -128,6 +145,9 @@ impl Queue {
     pub(super) fn next(&self, idle: bool) -> Work {
         let mut state = self.lock();
         loop {
+            if !state.counting.is_empty() {
+                return Work::Count(std::mem::take(&mut state.counting));
+            }
             let now = Instant::now();
             let due = state.soon_due.is_some_and(|due| due <= now)
                 || (state.closed && !state.soon.is_empty());

@@ -78,6 +78,10 @@ impl Thread {
     fn step(&mut self) -> bool {
         let wants_idle = self.vacuuming || self.location.wal_len() > self.checkpoint_at;
         match self.queue.next(wants_idle) {
+            Work::Count(askers) => {
+                self.batches.count_foreign_changes(askers);
+                return true;
+            }
             Work::Requests(requests) => self.batches.run(requests),
             Work::Soon(changes) => self.run_soon(changes),
             Work::Idle => self.tidy(),

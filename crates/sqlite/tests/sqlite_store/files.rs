@@ -69,7 +69,7 @@ fn only_the_owner_may_read_the_files() {
     let place = Place::new();
     let store = place.open();
     create(&store, "alice");
-    for suffix in ["", "-wal", "-shm"] {
+    for suffix in ["", "-wal", "-shm", "-lock"] {
         let mode = fs::metadata(place.beside(suffix))
             .unwrap()
             .permissions()
@@ -79,7 +79,7 @@ fn only_the_owner_may_read_the_files() {
 }
 
 #[test]
-fn a_closed_store_is_a_single_file() {
+fn a_closed_store_is_a_single_file_and_its_lock() {
     let place = Place::new();
     let store = place.open();
     create(&store, "alice");
@@ -87,11 +87,13 @@ fn a_closed_store_is_a_single_file() {
     drop(store.clone());
     assert!(place.beside("-wal").exists());
     drop(store);
-    let left: Vec<_> = fs::read_dir(place.folder())
+    let mut left: Vec<_> = fs::read_dir(place.folder())
         .unwrap()
         .map(|entry| entry.unwrap().file_name())
         .collect();
-    assert_eq!(left, ["sessions.db"]);
+    left.sort();
+    assert_eq!(left, ["sessions.db", "sessions.db-lock"]);
+    assert_eq!(fs::metadata(place.beside("-lock")).unwrap().len(), 0);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 mod damage;
 mod files;
+mod sharing;
 mod support;
 mod verbs;
 mod writing;

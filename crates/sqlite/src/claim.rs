@@ -1,0 +1,81 @@
+//! Who may open the file.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+
+use revocable_core::ErrorKind;
+
+use crate::fault::{Fault, Result};
+use crate::open::Location;
+
+/// A lock that every store holds while it is open: shared, or for itself alone.
+///
+/// It is on a file of its own. On the database file it would be let go, and
+/// with it the engine's locks, when any handle of that file is closed, as POSIX
+/// has it. The file stays behind: to remove it would let two stores lock two
+/// files of the same name.
+#[derive(Debug)]
+pub(crate) struct Claim {
+    // Closing it releases the lock.
+    _file: Option<File>,
+    exclusive: bool,
+}
+
+impl Claim {
+    /// Takes the lock, without waiting.
+    pub(crate) fn take(location: &Location, exclusive: bool) -> Result<Self> {
+        let path = location.beside("-lock");
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let locked = match options.open(&path) {
+            Err(error) => Err(TryLockError::Error(error)),
+            Ok(file) => if exclusive {
+                file.try_lock()
+            } else {
+                file.try_lock_shared()
+            }
+            .map(|()| file),
+        };
+        match locked {
+            Ok(file) => Ok(Self {
+                _file: Some(file),
+                exclusive,
+            }),
+            Err(TryLockError::WouldBlock) => Err(Fault::new(
+                ErrorKind::Unavailable,
+                if exclusive {
+                    "another store has the file open, so this one cannot have it to itself; close \
+                     that, or open this one not exclusively"
+                } else {
+                    "another store has taken the file for itself; close that first"
+                },
+            )),
+            // No such locks here: then nobody else can have taken one either.
+            Err(TryLockError::Error(error))
+                if !exclusive && error.kind() == io::ErrorKind::Unsupported =>
+            {
+                Ok(Self {
+                    _file: None,
+                    exclusive,
+                })
+            }
+            Err(TryLockError::Error(error)) => {
+                let kind = match error.kind() {
+                    io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::Full,
+                    _ => ErrorKind::Configuration,
+                };
+                Err(Fault::new(
+                    kind,
+                    format!("cannot lock {} ({error})", path.display()),
+                ))
+            }
+        }
+    }
+
+    /// Whether nobody else may open the file.
+    pub(crate) fn is_exclusive(&self) -> bool {
+        self.exclusive
+    }
+}
