@@ -1,0 +1,315 @@
+//! A cache in front of a store.
+
+mod builder;
+mod carry;
+mod entries;
+mod foreign;
+mod stamps;
+
+use std::fmt;
+use std::future::Future;
+use std::num::NonZeroU32;
+use std::sync::{Arc, Weak};
+
+use async_trait::async_trait;
+use revocable_core::{
+    Change, ChangeKind, CreateOutcome, CreateRequest, EndListener, EndReason, Ended, Epoch, Page,
+    Record, Result, RevokeAllOutcome, RevokeAllRequest, SessionId, SessionStore, Sharing,
+    SweepOutcome, SweepRequest, UpdateOutcome, UserId,
+};
+
+use self::carry::{Carried, Finisher};
+use self::entries::Entries;
+use self::foreign::Foreign;
+use self::stamps::Reach;
+
+pub use builder::CachedStoreBuilder;
+
+/// A bounded cache in front of a store, itself a store: it answers lookups from
+/// memory, and never with a session that was revoked.
+///
+/// A revocation through it, by any of the verbs, holds when it returns, and
+/// before: as soon as anybody could have seen it in the store. The same goes
+/// for renewals and data. What ends in the store past the cache, by a handle of
+/// its own in the same process, is heard of if the store tells of it, as those
+/// of Revocable do; but *change* sessions through the cache only.
+///
+/// # Others at the same store
+///
+/// A cache is right only as long as it hears of every change. So it
+/// [asks the store](SessionStore::sharing), and does not build if it could
+/// serve what others revoked:
+///
+/// - **Sole**: the store has its data to itself, such as a
+///   `SqliteStore` opened `exclusive`, a `SledStore`, one in memory. Nothing
+///   more is needed.
+/// - **Counted**: other processes may write to the same file. Then
+///   [`max_staleness`](CachedStoreBuilder::max_staleness) says how old the
+///   knowledge may be that nobody did: a lookup that starts later than that
+///   after a revocation by another process returned never finds the session.
+///   The store is asked at most so often, a change by anybody else empties the
+///   cache, and if the store cannot answer nothing is served from the cache.
+/// - **Unknown**: refused, unless the application
+///   [vouches for it](CachedStoreBuilder::sole_writer).
+///
+/// # What is kept
+///
+/// The records that were looked up last, up to a bound in bytes or in number.
+/// That there is *no* session with an ID is not kept: who sends tokens that he
+/// made up asks the store each time, and displaces nobody. Errors are passed on
+/// and not kept either. While the store cannot answer, lookups of what is in
+/// the cache go on for as long as the above allows; a revocation that fails is
+/// an error to its caller, and takes the session out of the cache all the same.
+///
+/// A session that was [touched](SessionStore::update_soon) is read from the store
+/// until the store shows it, which takes up to a second with those of
+/// Revocable.
+///
+/// # Callers that go away
+///
+/// A write that has begun is carried to its end if its future is dropped,
+/// because only when its outcome is known may the cache answer again for the
+/// user that it is about. That is done on a thread of its own, started when it
+/// is needed first; for a store that needs its runtime for that, say so by
+/// [`finish_with`](CachedStoreBuilder::finish_with).
+///
+/// # Costs
+///
+/// A hit takes no lock, allocates nothing but the future's box, and asks the
+/// clock once, twice if others may write. A miss is the store's lookup and an
+/// insertion. While a write about a user is under way, lookups of the users of
+/// the same bucket, one in 4,096, go to the store; while a sweep takes a step
+/// or everything is being revoked, all do.
+///
+/// ```
+/// use revocable_core::SessionStore;
+/// use revocable_memory::MemoryStore;
+/// use revocable_moka::CachedStore;
+///
+/// let store = CachedStore::new(MemoryStore::new())?;
+/// # futures_executor::block_on(async {
+/// store.health().await?;
+/// # Ok::<(), revocable_core::Error>(())
+/// # })?;
+/// # Ok::<(), revocable_core::Error>(())
+/// ```
+pub struct CachedStore<S> {
+    store: Arc<S>,
+    entries: Arc<Entries>,
+    /// `None` if nobody else writes.
+    foreign: Option<Arc<Foreign>>,
+    finisher: Finisher,
+}
+
+/// How much a cache may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Capacity {
+    Sessions(u64),
+    Bytes(u64),
+}
+
+impl<S: SessionStore> CachedStore<S> {
+    /// A cache of 64 MiB, some 80,000 sessions with little data, in front of a
+    /// store that has its data to itself.
+    ///
+    /// # Errors
+    ///
+    /// As [`CachedStoreBuilder::build`].
+    pub fn new(store: S) -> Result<Self> {
+        Self::builder(store).build()
+    }
+
+    /// Settings for a cache in front of this store.
+    pub fn builder(store: S) -> CachedStoreBuilder<S> {
+        CachedStoreBuilder::new(store)
+    }
+
+    /// The store behind the cache. Change sessions through the cache, not
+    /// through this.
+    pub fn store(&self) -> &S {
+        &self.store
+    }
+
+    /// How many sessions are in the cache. Puts its books in order first.
+    pub fn cached_sessions(&self) -> u64 {
+        self.entries.len()
+    }
+
+    /// A write: nothing that it may change is served from the cache until its
+    /// outcome is known, whoever still waits.
+    ///
+    /// If the store panics the outcome never becomes known, and what the write
+    /// reaches is served by the store from then on.
+    fn write<T, F>(
+        &self,
+        reach: Reach,
+        write: F,
+        settle: impl FnOnce(&Entries, &Result<T>) + Send + 'static,
+    ) -> Carried<Result<T>>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T>> + Send + 'static,
+    {
+        let entries = Arc::clone(&self.entries);
+        Carried::new(&self.finisher, async move {
+            entries.stamps.hold(reach);
+            let outcome = write.await;
+            let stamps = &entries.stamps;
+            stamps.settle(reach, || settle(&entries, &outcome));
+            outcome
+        })
+    }
+}
+
+#[async_trait]
+impl<S: SessionStore> SessionStore for CachedStore<S> {
+    async fn create(&self, request: CreateRequest) -> Result<CreateOutcome> {
+        if request.cap.is_none() {
+            // Nothing that is in the cache can become wrong.
+            return self.store.create(request).await;
+        }
+        let bucket = request.record.id.bucket();
+        let store = Arc::clone(&self.store);
+        self.write(
+            Reach::Bucket(bucket),
+            async move { store.create(request).await },
+            move |entries, outcome| match outcome {
+                Ok(CreateOutcome::Created { ended }) => {
+                    for ended in ended {
+                        entries.forget(ended.id);
+                    }
+                }
+                Ok(_) => {}
+                // The cap may have ended some, and nobody knows which.
+                Err(_) => entries.forget_user(bucket, &[]),
+            },
+        )
+        .await
+    }
+
+    async fn lookup(&self, id: SessionId) -> Result<Option<Arc<Record>>> {
+        let may_answer = match &self.foreign {
+            None => true,
+            Some(foreign) => foreign.may_answer(&*self.store, &self.entries).await,
+        };
+        if may_answer && let Some(record) = self.entries.hit(id) {
+            return Ok(Some(record));
+        }
+        let stamp = self.entries.stamp(id);
+        let found = self.store.lookup(id).await?;
+        if let Some(record) = &found {
+            self.entries.fill(record, stamp);
+        }
+        Ok(found)
+    }
+
+    async fn update(&self, id: SessionId, change: Change) -> Result<UpdateOutcome> {
+        let store = Arc::clone(&self.store);
+        self.write(
+            Reach::Bucket(id.bucket()),
+            async move { store.update(id, change).await },
+            move |entries, _| entries.forget(id),
+        )
+        .await
+    }
+
+    fn update_soon(&self, id: SessionId, change: &Change) -> bool {
+        // Anything but a touch has to be waited for, so that the cache knows
+        // when it is done.
+        if !matches!(change.kind, ChangeKind::Touch) {
+            return false;
+        }
+        // Before the store is told, which may apply it at once.
+        self.entries.touched(id, change.liveness.now_ms);
+        self.store.update_soon(id, change)
+    }
+
+    async fn revoke(&self, id: SessionId, reason: EndReason) -> Result<Option<Ended>> {
+        let store = Arc::clone(&self.store);
+        self.write(
+            Reach::Bucket(id.bucket()),
+            async move { store.revoke(id, reason).await },
+            move |entries, _| entries.forget(id),
+        )
+        .await
+    }
+
+    async fn revoke_all_for_user(&self, request: RevokeAllRequest) -> Result<RevokeAllOutcome> {
+        let bucket = revocable_core::Bucket::of(&request.user);
+        let store = Arc::clone(&self.store);
+        self.write(
+            Reach::Bucket(bucket),
+            async move { store.revoke_all_for_user(request).await },
+            move |entries, outcome| {
+                let ended = outcome.as_ref().map_or(&[][..], |outcome| &outcome.ended);
+                entries.forget_user(bucket, ended);
+            },
+        )
+        .await
+    }
+
+    async fn revoke_everything(&self, reason: EndReason) -> Result<u64> {
+        let store = Arc::clone(&self.store);
+        self.write(
+            Reach::All,
+            async move { store.revoke_everything(reason).await },
+            |entries, _| entries.forget_everything(),
+        )
+        .await
+    }
+
+    async fn list_for_user(
+        &self,
+        user: &UserId,
+        after: Option<SessionId>,
+        limit: NonZeroU32,
+    ) -> Result<Page> {
+        self.store.list_for_user(user, after, limit).await
+    }
+
+    async fn epoch(&self, user: &UserId) -> Result<Epoch> {
+        self.store.epoch(user).await
+    }
+
+    async fn sweep_expired(&self, request: SweepRequest) -> Result<SweepOutcome> {
+        let store = Arc::clone(&self.store);
+        self.write(
+            Reach::All,
+            async move { store.sweep_expired(request).await },
+            |entries, outcome| match outcome {
+                Ok(outcome) => {
+                    for ended in &outcome.ended {
+                        entries.forget(ended.id);
+                    }
+                }
+                Err(_) => entries.forget_everything(),
+            },
+        )
+        .await
+    }
+
+    async fn health(&self) -> Result<()> {
+        self.store.health().await
+    }
+
+    fn sharing(&self) -> Sharing {
+        self.store.sharing()
+    }
+
+    async fn foreign_changes(&self) -> Result<u64> {
+        self.store.foreign_changes().await
+    }
+
+    fn subscribe(&self, listener: Weak<dyn EndListener>) -> bool {
+        self.store.subscribe(listener)
+    }
+}
+
+impl<S> fmt::Debug for CachedStore<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CachedStore")
+            .field("foreign", &self.foreign)
+            .field("finisher", &self.finisher)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,156 @@
+//! What the cache holds, and the stamps over it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use foldhash::fast::RandomState;
+use moka::policy::EvictionPolicy;
+use moka::sync::Cache;
+use revocable_core::{Bucket, Clock, EndListener, EndReason, Ended, Liveness, Record, SessionId};
+
+use super::Capacity;
+use super::stamps::{Stamp, Stamps};
+use crate::weight::weight;
+
+/// How many touches are remembered; some 10 MiB at the most. One that is
+/// forgotten shows late, and nothing else.
+const MAX_TOUCHES: u64 = 65_536;
+
+/// A record as it was loaded.
+#[derive(Clone)]
+struct Entry {
+    record: Arc<Record>,
+    stamp: Stamp,
+}
+
+/// The entries. All that is told of a change passes here.
+pub(crate) struct Entries {
+    cache: Cache<SessionId, Entry, RandomState>,
+    /// When sessions were touched, until the store shows it.
+    touches: Cache<SessionId, i64, RandomState>,
+    pub(super) stamps: Stamps,
+    clock: Arc<dyn Clock>,
+}
+
+impl Entries {
+    pub(crate) fn new(capacity: Capacity, clock: Arc<dyn Clock>) -> Self {
+        // Least recently used: moka's usual policy refuses new entries when it
+        // is full, and a session that logs in now is one that will be used.
+        let cache = Cache::builder().eviction_policy(EvictionPolicy::lru());
+        let cache = match capacity {
+            Capacity::Sessions(count) => cache.max_capacity(count),
+            Capacity::Bytes(bytes) => cache
+                .max_capacity(bytes)
+                .weigher(|_, entry: &Entry| weight(&entry.record)),
+        };
+        Self {
+            cache: cache.build_with_hasher(RandomState::default()),
+            touches: Cache::builder()
+                .max_capacity(MAX_TOUCHES)
+                .build_with_hasher(RandomState::default()),
+            stamps: Stamps::new(),
+            clock,
+        }
+    }
+
+    /// The record, if the cache may answer.
+    pub(crate) fn hit(&self, id: SessionId) -> Option<Arc<Record>> {
+        let Entry { record, stamp } = self.cache.get(&id)?;
+        // One that looks expired is read again before anybody is told so: it
+        // may have been touched past this cache.
+        (self.stamps.is_current(id, &stamp) && self.looks_live(&record)).then_some(record)
+    }
+
+    /// What has to be taken before a load.
+    pub(crate) fn stamp(&self, id: SessionId) -> Stamp {
+        self.stamps.take(id)
+    }
+
+    /// Keeps a record that was loaded after its stamp was taken.
+    pub(crate) fn fill(&self, record: &Arc<Record>, stamp: Stamp) {
+        if !self.looks_live(record) || self.awaits_touch(record) {
+            return;
+        }
+        let entry = Entry {
+            record: Arc::clone(record),
+            stamp,
+        };
+        self.cache.insert(record.id, entry);
+        // Touched since: either the touch took this entry out, or it is seen
+        // here.
+        if self.awaits_touch(record) {
+            self.cache.invalidate(&record.id);
+        } else if self.touches.contains_key(&record.id) {
+            self.touches.invalidate(&record.id);
+        }
+    }
+
+    /// The session was used, and the store will say so sooner or later. Until
+    /// it does the session is not kept: an entry from before would go on to
+    /// show the older time when the store no longer does. An entry that slips
+    /// in all the same is right in all else, so no stamp advances.
+    pub(crate) fn touched(&self, id: SessionId, now_ms: i64) {
+        self.touches.insert(id, now_ms);
+        self.cache.invalidate(&id);
+    }
+
+    /// Whether the record is from before a touch.
+    fn awaits_touch(&self, record: &Record) -> bool {
+        let touched = self.touches.get(&record.id);
+        touched.is_some_and(|now_ms| record.last_seen_ms < now_ms)
+    }
+
+    /// This session may have changed.
+    pub(crate) fn forget(&self, id: SessionId) {
+        self.stamps.advance_session(id);
+        self.cache.invalidate(&id);
+    }
+
+    /// Sessions of a user of this bucket may have ended; these did.
+    pub(crate) fn forget_user(&self, bucket: Bucket, ended: &[SessionId]) {
+        self.stamps.advance_bucket(bucket);
+        for id in ended {
+            self.cache.invalidate(id);
+        }
+    }
+
+    /// Anything may have changed.
+    pub(crate) fn forget_everything(&self) {
+        self.stamps.advance_everybody();
+        self.cache.invalidate_all();
+    }
+
+    /// About how many there are, dead ones that were not yet removed included.
+    pub(crate) fn len(&self) -> u64 {
+        self.cache.run_pending_tasks();
+        self.cache.entry_count()
+    }
+
+    fn looks_live(&self, record: &Record) -> bool {
+        let since = self.clock.now().duration_since(std::time::UNIX_EPOCH);
+        let now_ms = since.map_or(0, |since| {
+            i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+        });
+        Liveness::at(now_ms).is_live(record)
+    }
+}
+
+/// The store tells of what ended, also of what was not ended through this
+/// cache, before it acknowledges.
+impl EndListener for Entries {
+    fn ended(&self, ended: &[Ended]) {
+        for ended in ended {
+            self.forget(ended.id);
+        }
+    }
+
+    fn everything_ended(&self, _: u64, _: EndReason) {
+        self.forget_everything();
+    }
+}
+
+impl fmt::Debug for Entries {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Entries")
+    }
+}
