@@ -1,0 +1,144 @@
+//! How a store is opened.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use revocable_core::{ErrorKind, Result};
+
+use crate::fault::{self, Fault};
+use crate::folder::{Disk, Folder, Sync};
+use crate::shared::{FLOOR, GENERATION, POSITION, Shared, Trees, number};
+use crate::store::SledStore;
+use crate::writer::Writer;
+
+/// How long opening waits for a lock. The engine lets go of a folder a moment
+/// after its last handle was dropped, when its own threads have ended.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Opens a [`SledStore`] with other than the usual settings.
+///
+/// ```
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("sessions");
+/// use revocable_sled::SledStore;
+///
+/// let store = SledStore::builder(path).cache_capacity(256 << 20).open()?;
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+#[must_use = "nothing is opened before `open`"]
+pub struct SledStoreBuilder {
+    path: PathBuf,
+    cache: u64,
+    queue: usize,
+}
+
+impl SledStoreBuilder {
+    pub(crate) fn new(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            cache: 64 << 20,
+            queue: 4_096,
+        }
+    }
+
+    /// How many bytes of pages the engine keeps in memory; 64 MiB unless told
+    /// otherwise. Beside them it keeps an index of all pages, in proportion to
+    /// the database.
+    pub fn cache_capacity(mut self, bytes: u64) -> Self {
+        // Less and the engine has no room to work.
+        self.cache = bytes.max(1 << 20);
+        self
+    }
+
+    /// How many writes may wait for the writer before more are refused as
+    /// [`Unavailable`](ErrorKind::Unavailable); 4,096 unless told otherwise, at
+    /// least 1.
+    pub fn queue_bound(mut self, bound: usize) -> Self {
+        self.queue = bound.max(1);
+        self
+    }
+
+    /// Opens the store; makes the folder if it is not there, accessible to its
+    /// owner only. Blocks: it reads the database's log, which takes longer the
+    /// larger it is.
+    ///
+    /// # Errors
+    ///
+    /// `Configuration` if the folder is not empty and not a session store's,
+    /// was written by a newer version, or cannot be written to; it is left as it
+    /// is. `Unavailable` if another store has it open or the disk fails, `Full`
+    /// if it has no room, `Corrupt` if the database is damaged.
+    pub fn open(self) -> Result<SledStore> {
+        Ok(self.try_open(|disk| Box::new(disk))?)
+    }
+
+    pub(crate) fn try_open(
+        self,
+        sync: impl FnOnce(Disk) -> Box<dyn Sync>,
+    ) -> fault::Result<SledStore> {
+        let folder = Folder::claim(&self.path)?;
+        let database = self.open_database(&folder)?;
+        folder.make_private()?;
+        let meta = database.open_tree("meta")?;
+        let position = match number(&meta, POSITION)? {
+            Some(position) => position,
+            None => begin(&meta)?,
+        };
+        let floor = number(&meta, FLOOR)?.unwrap_or(position);
+        let generation = number(&meta, GENERATION)?.unwrap_or(0);
+        let trees = Trees::open(&database, generation)?;
+        let garbage = trees.left_behind(&database)?;
+        database.flush()?;
+        let disk = sync(Disk::new(&folder)?);
+        let shared = Arc::new(Shared::new(database, meta, trees, position));
+        let writer = Writer::start(Arc::clone(&shared), disk, floor, garbage, self.queue)?;
+        Ok(SledStore::new(writer, shared))
+    }
+
+    fn open_database(&self, folder: &Folder) -> fault::Result<sled::Db> {
+        let config = sled::Config::new()
+            .path(folder.path())
+            .cache_capacity(self.cache)
+            // The writer flushes; a thread of the engine's own would do it
+            // again, without waiting for the disk.
+            .flush_every_ms(None);
+        let deadline = Instant::now() + LOCK_TIMEOUT;
+        loop {
+            match config.open() {
+                Err(sled::Error::Io(error)) if is_locked(&error) => {
+                    if Instant::now() >= deadline {
+                        return Err(Fault::new(
+                            ErrorKind::Unavailable,
+                            "another store has the folder open; only one can at a time",
+                        ));
+                    }
+                    std::thread::park_timeout(Duration::from_millis(5));
+                }
+                opened => return Ok(opened?),
+            }
+        }
+    }
+}
+
+/// The engine says it in words only.
+fn is_locked(error: &std::io::Error) -> bool {
+    error.to_string().contains("could not acquire lock")
+}
+
+/// A new store begins at a position at random, so that a login that began in
+/// another life of it, such as one before the folder was removed, is refused.
+fn begin(meta: &sled::Tree) -> fault::Result<u64> {
+    let mut random = [0; 8];
+    getrandom::fill(&mut random).map_err(|_| {
+        Fault::new(
+            ErrorKind::Unavailable,
+            "the operating system gave no entropy",
+        )
+    })?;
+    let position = u64::from_be_bytes(random) >> 2;
+    meta.insert(FLOOR, &position.to_be_bytes())?;
+    meta.insert(POSITION, &position.to_be_bytes())?;
+    Ok(position)
+}

@@ -1,0 +1,192 @@
+//! The database, as readers and the writer see it.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use revocable_core::{Bucket, EndListeners, Record, SessionId, UserId};
+use sled::{Db, Tree};
+
+use crate::fault::{Fault, Result};
+use crate::keys;
+
+/// The names in `meta`.
+pub(crate) const GENERATION: &str = "generation";
+pub(crate) const POSITION: &str = "position";
+pub(crate) const FLOOR: &str = "floor";
+
+const NAMES: [&str; 3] = ["sessions", "by_user", "epochs"];
+
+/// All that `revoke_everything` ends. It writes the number of the next
+/// generation and leaves this one to be cleared away.
+#[derive(Debug, Clone)]
+pub(crate) struct Trees {
+    pub(crate) generation: u64,
+    pub(crate) sessions: Tree,
+    pub(crate) by_user: Tree,
+    pub(crate) epochs: Tree,
+}
+
+impl Trees {
+    pub(crate) fn open(database: &Db, generation: u64) -> Result<Self> {
+        let [sessions, by_user, epochs] =
+            NAMES.map(|name| database.open_tree(tree_name(name, generation)));
+        Ok(Self {
+            generation,
+            sessions: sessions?,
+            by_user: by_user?,
+            epochs: epochs?,
+        })
+    }
+
+    pub(crate) fn all(&self) -> [&Tree; 3] {
+        [&self.sessions, &self.by_user, &self.epochs]
+    }
+
+    /// The trees of other generations, which a crash left.
+    pub(crate) fn left_behind(&self, database: &Db) -> Result<Vec<Tree>> {
+        let current = NAMES.map(|name| tree_name(name, self.generation));
+        let is_old = |name: &[u8]| {
+            let ours = NAMES.iter().any(|start| {
+                name.starts_with(start.as_bytes()) && name.get(start.len()) == Some(&b'-')
+            });
+            ours && !current.iter().any(|current| current.as_bytes() == name)
+        };
+        let names = database.tree_names();
+        let old = names.into_iter().filter(|name| is_old(name));
+        old.map(|name| Ok(database.open_tree(name)?)).collect()
+    }
+
+    /// What is under this ID.
+    pub(crate) fn find(&self, id: SessionId) -> Result<Option<Found>> {
+        let bytes = self.sessions.get(id.as_bytes())?;
+        Ok(bytes.map(|bytes| Found::decode(id, &bytes)))
+    }
+
+    /// The IDs that are listed under a user, from after the given one on.
+    pub(crate) fn ids(
+        &self,
+        user: &UserId,
+        after: Option<SessionId>,
+    ) -> impl Iterator<Item = Result<SessionId>> + use<> {
+        let prefix = keys::of_user(user);
+        let start = match after {
+            // Nothing is between a key and the same with a zero behind it.
+            Some(id) => [keys::by_user(user, id), vec![0]].concat(),
+            None => prefix.clone(),
+        };
+        let keys = self.by_user.range(start..).keys();
+        keys.map_while(move |key| match key {
+            Err(error) => Some(Err(error.into())),
+            Ok(key) => {
+                let id = key.strip_prefix(&prefix[..]).and_then(keys::id_of)?;
+                Some(Ok(id))
+            }
+        })
+    }
+}
+
+fn tree_name(name: &str, generation: u64) -> String {
+    format!("{name}-{generation}")
+}
+
+/// A record, or what is left of one.
+#[derive(Debug, Clone)]
+pub(crate) enum Found {
+    Whole(std::sync::Arc<Record>),
+    Damaged,
+}
+
+impl Found {
+    pub(crate) fn decode(id: SessionId, bytes: &[u8]) -> Self {
+        match Record::decode(bytes) {
+            // A whole record in another's place is damage too.
+            Ok(record) if record.id == id && id.bucket() == Bucket::of(&record.user) => {
+                Self::Whole(std::sync::Arc::new(record))
+            }
+            _ => Self::Damaged,
+        }
+    }
+
+    pub(crate) fn whole(self) -> Result<std::sync::Arc<Record>> {
+        match self {
+            Self::Whole(record) => Ok(record),
+            Self::Damaged => Err(Fault::corrupt_record()),
+        }
+    }
+}
+
+/// What the store's handles and its writer have in common.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    /// Written while a transaction is applied, not while it is synced: so
+    /// a listing is one consistent view. A lookup needs it only to find the
+    /// trees.
+    trees: RwLock<Trees>,
+    pub(crate) meta: Tree,
+    pub(crate) database: Db,
+    /// Of the last revocation.
+    position: AtomicU64,
+    poison: OnceLock<Fault>,
+    pub(crate) listeners: EndListeners,
+}
+
+impl Shared {
+    pub(crate) fn new(database: Db, meta: Tree, trees: Trees, position: u64) -> Self {
+        Self {
+            trees: RwLock::new(trees),
+            meta,
+            database,
+            position: AtomicU64::new(position),
+            poison: OnceLock::new(),
+            listeners: EndListeners::new(),
+        }
+    }
+
+    /// The trees, while nobody changes them.
+    pub(crate) fn read(&self) -> Result<RwLockReadGuard<'_, Trees>> {
+        self.check()?;
+        // Poison of the lock tells of a panic in between; if a transaction was
+        // left half-way, the store is poisoned too.
+        Ok(self.trees.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// For the writer alone.
+    pub(crate) fn write(&self) -> RwLockWriteGuard<'_, Trees> {
+        self.trees.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn position(&self) -> u64 {
+        self.position.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_position(&self, position: u64) {
+        self.position.store(position, Ordering::Release);
+    }
+
+    /// Memory and disk may differ: nothing is answered from now on.
+    pub(crate) fn poison(&self, fault: &Fault) {
+        let _ = self.poison.set(fault.poisoned());
+    }
+
+    pub(crate) fn check(&self) -> Result<()> {
+        match self.poison.get() {
+            None => Ok(()),
+            Some(poison) => Err(poison.clone()),
+        }
+    }
+}
+
+/// A number in `meta`.
+pub(crate) fn number(meta: &Tree, name: &str) -> Result<Option<u64>> {
+    match meta.get(name)? {
+        None => Ok(None),
+        Some(value) => match keys::number(&value) {
+            Some(number) => Ok(Some(number)),
+            None => Err(Fault::new(
+                revocable_core::ErrorKind::Corrupt,
+                "the database's own numbers are damaged; remove the folder, which ends all \
+                 sessions",
+            )),
+        },
+    }
+}

@@ -1,0 +1,157 @@
+//! Sweeping: looks on the caller's thread, removes on the writer's.
+
+use revocable_core::{
+    Error, ErrorKind, Liveness, Result, SessionId, SweepCursor, SweepOutcome, SweepRequest,
+};
+
+use crate::fault;
+use crate::keys::Taken;
+use crate::shared::{Found, Shared};
+use crate::writer::{Request, Writer};
+
+/// How many sessions are looked at, and removed, at a time: a batch that holds
+/// up other writers for a few milliseconds.
+const STRETCH: u32 = 256;
+
+/// Where a sweep is: first it goes through the sessions, then through the
+/// epochs. In a cursor: a letter and the last key.
+enum Place {
+    Sessions(Option<SessionId>),
+    Epochs(Vec<u8>),
+}
+
+impl Place {
+    fn read(cursor: Option<&SweepCursor>) -> Result<Self> {
+        let Some(cursor) = cursor else {
+            return Ok(Self::Sessions(None));
+        };
+        let place = match cursor.as_bytes().split_first() {
+            Some((b's', id)) => SessionId::from_slice(id).map(|id| Self::Sessions(Some(id))),
+            Some((b'e', key)) => Some(Self::Epochs(key.to_vec())),
+            _ => None,
+        };
+        place.ok_or_else(|| {
+            Error::new(
+                ErrorKind::InvalidInput,
+                "the sweep's cursor is not of this store",
+            )
+        })
+    }
+
+    fn write(&self) -> SweepCursor {
+        let bytes = match self {
+            Self::Sessions(id) => {
+                let id = id.as_ref().map_or(&[][..], |id| id.as_bytes());
+                [b"s", id].concat()
+            }
+            Self::Epochs(key) => [b"e", &key[..]].concat(),
+        };
+        SweepCursor::new(bytes)
+    }
+}
+
+/// One step, of at most so many sessions and so many epochs.
+pub(crate) async fn step(
+    shared: &Shared,
+    writer: &Writer,
+    request: SweepRequest,
+) -> Result<SweepOutcome> {
+    let mut outcome = SweepOutcome::default();
+    let mut left = request.max_rows.get();
+    let after = match Place::read(request.cursor.as_ref())? {
+        Place::Epochs(after) => after,
+        Place::Sessions(mut after) => loop {
+            if left == 0 {
+                outcome.cursor = Some(Place::Sessions(after).write());
+                return Ok(outcome);
+            }
+            let limit = left.min(STRETCH);
+            let stretch = sessions(shared, after, limit, &request.liveness)?;
+            outcome.examined += u64::from(stretch.examined);
+            left -= stretch.examined;
+            if !stretch.expired.is_empty() {
+                let expire = |answer| Request::Expire(stretch.expired, request.liveness, answer);
+                outcome.ended.extend(writer.ask(expire).await?);
+            }
+            if stretch.examined < limit {
+                break Vec::new();
+            }
+            after = stretch.last;
+        },
+    };
+    let before_ms = request.forget_epochs_before_ms;
+    let old = epochs(shared, after, request.max_rows.get(), before_ms)?;
+    if !old.keys.is_empty() {
+        let forget = |answer| Request::Forget(old.keys, before_ms, answer);
+        outcome.epochs_forgotten = writer.ask(forget).await?;
+    }
+    outcome.cursor = old.next.map(|last| Place::Epochs(last).write());
+    Ok(outcome)
+}
+
+struct Stretch {
+    examined: u32,
+    expired: Vec<SessionId>,
+    last: Option<SessionId>,
+}
+
+/// Looks at the next sessions. The iterator is no snapshot: the writer looks
+/// again at what is expired.
+fn sessions(
+    shared: &Shared,
+    after: Option<SessionId>,
+    limit: u32,
+    liveness: &Liveness,
+) -> fault::Result<Stretch> {
+    let trees = shared.read()?.clone();
+    let start = after.map_or_else(Vec::new, |id| [&id.as_bytes()[..], &[0]].concat());
+    let mut stretch = Stretch {
+        examined: 0,
+        expired: Vec::new(),
+        last: None,
+    };
+    for entry in trees.sessions.range(start..).take(limit as usize) {
+        let (key, bytes) = entry?;
+        stretch.examined += 1;
+        let Some(id) = SessionId::from_slice(&key) else {
+            continue;
+        };
+        stretch.last = Some(id);
+        if let Found::Whole(record) = Found::decode(id, &bytes)
+            && !liveness.is_live(&*record)
+        {
+            stretch.expired.push(id);
+        }
+    }
+    Ok(stretch)
+}
+
+/// Keys of epochs that may be forgotten, and where to go on.
+#[derive(Default)]
+struct Old {
+    keys: Vec<Vec<u8>>,
+    next: Option<Vec<u8>>,
+}
+
+fn epochs(shared: &Shared, after: Vec<u8>, limit: u32, before_ms: i64) -> fault::Result<Old> {
+    let trees = shared.read()?.clone();
+    let start = if after.is_empty() {
+        after
+    } else {
+        [after, vec![0]].concat()
+    };
+    let mut old = Old::default();
+    let mut last = None;
+    for (looked_at, entry) in trees.epochs.range(start..).enumerate() {
+        if looked_at == limit as usize {
+            old.next = last;
+            break;
+        }
+        let (key, value) = entry?;
+        if Taken::decode(&value).is_some_and(|taken| taken.at_ms < before_ms) {
+            old.keys.push(key.to_vec());
+        }
+        last = Some(key.to_vec());
+    }
+    Ok(old)
+}

@@ -1,0 +1,6 @@
+//! Tests that look under the store, or put something under it.
+
+mod damage;
+mod left_behind;
+mod support;
+mod sync;

@@ -1,0 +1,104 @@
+//! The checks of the contract that need damage, which only this crate can do:
+//! the engine lets nobody else open the folder.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use futures_executor::block_on;
+use revocable_conformance::{Harness, Verdict, checks};
+use revocable_core::{ErrorKind, Result, SessionId, SessionStore};
+use tempfile::TempDir;
+
+use super::support::*;
+use crate::SledStore;
+use crate::fault::Fault;
+
+struct Damaging {
+    folder: TempDir,
+    open: Mutex<HashMap<String, SledStore>>,
+}
+
+impl Harness for Damaging {
+    fn open(&self, name: &str) -> Result<Arc<dyn SessionStore>> {
+        let store = SledStore::open(self.folder.path().join(name))?;
+        let mut open = self.open.lock().unwrap();
+        open.insert(name.to_owned(), store.clone());
+        Ok(Arc::new(store))
+    }
+
+    fn rounds(&self) -> u32 {
+        20
+    }
+
+    fn damage(&self, name: &str, _: &Arc<dyn SessionStore>, id: SessionId) -> bool {
+        let open = self.open.lock().unwrap();
+        let trees = open[name].shared().write();
+        let mut bytes = trees.sessions.get(id.as_bytes()).unwrap().unwrap().to_vec();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        trees.sessions.insert(id.as_bytes(), bytes).unwrap();
+        true
+    }
+
+    fn break_store(&self, name: &str, _: &Arc<dyn SessionStore>) -> bool {
+        let fault = Fault::new(ErrorKind::Unavailable, "as a failed sync leaves it");
+        self.open.lock().unwrap()[name].shared().poison(&fault);
+        true
+    }
+}
+
+#[test]
+fn damage_and_a_broken_store_are_met_as_the_contract_says() {
+    let harness = Damaging {
+        folder: tempfile::tempdir().unwrap(),
+        open: Mutex::default(),
+    };
+    let mut passed = 0;
+    for check in checks() {
+        if check.name().contains("damaged") || check.name().contains("cannot_answer") {
+            let verdict = check.run(&harness);
+            assert!(
+                matches!(verdict, Verdict::Passed),
+                "{}: {verdict:?}",
+                check.name()
+            );
+            passed += 1;
+        }
+    }
+    assert_eq!(passed, 6);
+}
+
+#[test]
+fn a_record_in_the_place_of_another_is_damage() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SledStore::open(folder.path()).unwrap();
+    let (alice, mallory) = (create(&store, "alice"), create(&store, "mallory"));
+    store
+        .shared()
+        .write()
+        .sessions
+        .insert(mallory.id.as_bytes(), alice.encode())
+        .unwrap();
+    let error = block_on(store.lookup(mallory.id)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+    assert!(is_there(&store, &alice));
+}
+
+#[test]
+fn nothing_is_left_in_the_index_by_what_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SledStore::open(folder.path()).unwrap();
+    let [a, b, c] = ["alice", "alice", "bob"].map(|name| create(&store, name));
+    {
+        let trees = store.shared().write();
+        trees.sessions.insert(c.id.as_bytes(), b"damaged").unwrap();
+    }
+    for record in [&a, &c] {
+        let reason = revocable_core::EndReason::LoggedOut;
+        block_on(store.revoke(record.id, reason)).unwrap().unwrap();
+    }
+    block_on(store.revoke_all_for_user(revoke_all("alice"))).unwrap();
+    assert!(!is_there(&store, &b));
+    let trees = store.shared().write();
+    assert_eq!((trees.sessions.len(), trees.by_user.len()), (0, 0));
+}

@@ -1,0 +1,67 @@
+//! What `revoke_everything` ended, and a crash left in the way.
+
+use futures_executor::block_on;
+use revocable_core::{EndReason, SessionStore};
+
+use super::support::*;
+use crate::SledStore;
+use crate::shared::{GENERATION, Trees};
+
+/// The names of the trees that hold sessions.
+fn trees(store: &SledStore) -> Vec<String> {
+    let names = store.shared().database.tree_names();
+    let names = names.iter().map(|name| String::from_utf8_lossy(name));
+    let mut names: Vec<_> = names
+        .filter(|name| name.starts_with("sessions-"))
+        .map(String::from)
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn what_has_ended_is_cleared_away_while_nobody_waits() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SledStore::open(folder.path()).unwrap();
+    for _ in 0..3 {
+        create(&store, "alice");
+        assert_eq!(
+            block_on(store.revoke_everything(EndReason::Unknown)).unwrap(),
+            1
+        );
+    }
+    let bob = create(&store, "bob");
+    while trees(&store) != ["sessions-3"] {
+        std::thread::yield_now();
+    }
+    assert!(is_there(&store, &bob));
+}
+
+#[test]
+fn a_crash_before_or_after_the_generation_was_written_leaves_the_one_or_the_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SledStore::open(folder.path()).unwrap();
+    let alice = create(&store, "alice");
+    // The next generation was being made, and held something.
+    let next = Trees::open(&store.shared().database, 1).unwrap();
+    next.sessions.insert(b"left", b"behind").unwrap();
+    drop((next, store));
+    let store = SledStore::open(folder.path()).unwrap();
+    assert!(is_there(&store, &alice));
+    while trees(&store) != ["sessions-0"] {
+        std::thread::yield_now();
+    }
+    // It was written, and the last was not yet cleared away.
+    let meta = &store.shared().meta;
+    meta.insert(GENERATION, &1_u64.to_be_bytes()).unwrap();
+    drop(store);
+    let store = SledStore::open(folder.path()).unwrap();
+    assert!(!is_there(&store, &alice));
+    while trees(&store) != ["sessions-1"] {
+        std::thread::yield_now();
+    }
+    assert_eq!(
+        block_on(store.revoke_everything(EndReason::Unknown)).unwrap(),
+        0
+    );
+}

@@ -1,0 +1,401 @@
+//! What the writer thread does.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use revocable_core::{Change, EndReason, ErrorKind, SessionId};
+use sled::transaction::{ConflictableTransactionError, TransactionError, Transactional};
+use sled::{IVec, Tree};
+
+use super::batch::Batch;
+use super::queue::{Queue, Work};
+use super::request::{Answer, Done, Request};
+use crate::fault::{Fault, Result};
+use crate::folder::Sync;
+use crate::shared::{FLOOR, GENERATION, POSITION, Shared, Trees};
+
+/// How many keys of an ended generation are removed at a time.
+const CLEARED: usize = 1_000;
+
+/// The state of the writer thread.
+pub(super) struct Thread {
+    shared: Arc<Shared>,
+    queue: Arc<Queue>,
+    disk: Box<dyn Sync>,
+    floor: u64,
+    /// Trees of generations that have ended.
+    garbage: Vec<Tree>,
+}
+
+/// What a transaction writes.
+#[derive(Debug, Default)]
+struct Writes {
+    sessions: Vec<([u8; SessionId::LEN], Option<IVec>)>,
+    by_user: Vec<(Vec<u8>, bool)>,
+    epochs: Vec<(Vec<u8>, Option<[u8; 16]>)>,
+    meta: Vec<(&'static str, u64)>,
+}
+
+impl Thread {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        queue: Arc<Queue>,
+        disk: Box<dyn Sync>,
+        floor: u64,
+        garbage: Vec<Tree>,
+    ) -> Self {
+        Self {
+            shared,
+            queue,
+            disk,
+            floor,
+            garbage,
+        }
+    }
+
+    /// Works until the queue is closed and empty.
+    pub(super) fn run(mut self) {
+        loop {
+            // A panic is a defect. It must not end the thread: who waits then
+            // would wait for ever.
+            match catch_unwind(AssertUnwindSafe(|| self.step())) {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(_) => {
+                    tracing::error!("the writer panicked");
+                    let fault = Fault::new(ErrorKind::Unavailable, "the writer panicked");
+                    self.shared.poison(&fault);
+                }
+            }
+        }
+    }
+
+    /// Does what is next; whether there may be more.
+    fn step(&mut self) -> bool {
+        match self.queue.next(!self.garbage.is_empty()) {
+            Work::Batch(requests, soon) => self.run_batch(requests, soon),
+            Work::Idle => self.clear(),
+            Work::Closed => return false,
+        }
+        true
+    }
+
+    fn run_batch(&mut self, requests: Vec<Request>, mut soon: Vec<(SessionId, Vec<Change>)>) {
+        let mut part = Vec::new();
+        for request in requests {
+            match request {
+                Request::RevokeEverything(reason, answer) => {
+                    self.run_part(std::mem::take(&mut part), std::mem::take(&mut soon));
+                    self.revoke_everything(reason, answer);
+                }
+                request => part.push(request),
+            }
+        }
+        self.run_part(part, soon);
+    }
+
+    /// Carries out requests, writes what came of them in one transaction, has
+    /// it on the disk, and only then tells anybody.
+    fn run_part(&mut self, requests: Vec<Request>, soon: Vec<(SessionId, Vec<Change>)>) {
+        if requests.is_empty() && soon.is_empty() {
+            return;
+        }
+        let trees = self.shared.write().clone();
+        let position = self.shared.position();
+        let mut batch = Batch::new(&trees, position, self.floor);
+        let sound = self.shared.check();
+        let mut all = Vec::new();
+        for request in requests {
+            let ran = catch_unwind(AssertUnwindSafe(|| {
+                carry_out(&mut batch, &self.queue, request, &sound)
+            }));
+            match ran {
+                Ok(done) => all.push(done),
+                // A defect. Nothing of the batch is written; the requests that
+                // are dropped here are told that nobody knows.
+                Err(_) => {
+                    tracing::error!("a request panicked");
+                    let fault = Fault::new(
+                        ErrorKind::Unavailable,
+                        "another request panicked, a defect in the store; nothing was changed",
+                    );
+                    return tell_all(all, Some(&fault));
+                }
+            }
+        }
+        if sound.is_ok() {
+            for (id, changes) in &soon {
+                if batch.apply_soon(*id, changes).is_err() {
+                    tracing::debug!(session = %id, "a touch was dropped");
+                }
+            }
+        }
+        let writes = Writes::of(&batch, position, self.floor);
+        let (position, floor) = (batch.position, batch.floor);
+        drop(batch);
+        if let Err(fault) = self.commit(&trees, &writes, |_, shared| shared.set_position(position))
+        {
+            return tell_all(all, Some(&fault.unknown()));
+        }
+        self.floor = floor;
+        for done in &all {
+            self.shared.listeners.ended(&done.ended);
+        }
+        tell_all(all, None);
+    }
+
+    /// Writes in one transaction, and waits until it is on the disk.
+    ///
+    /// From an error on, memory and disk may differ, and nothing is answered.
+    fn commit(
+        &mut self,
+        trees: &Trees,
+        writes: &Writes,
+        applied: impl FnOnce(&mut Trees, &Shared),
+    ) -> Result<()> {
+        if writes.is_empty() {
+            return Ok(());
+        }
+        let committed = (|| {
+            {
+                // Nobody lists while it is half done. Let go before the sync.
+                let mut current = self.shared.write();
+                transact(trees, &self.shared.meta, writes)?;
+                applied(&mut current, &self.shared);
+            }
+            self.shared.database.flush()?;
+            let synced = self.disk.sync();
+            synced.map_err(|error| Fault::io("sync the database", &error))
+        })();
+        if let Err(fault) = &committed {
+            tracing::error!("a write failed half-way: the store answers nothing any more");
+            self.shared.poison(fault);
+        }
+        committed
+    }
+
+    /// One small write that ends all sessions: the next generation is empty.
+    fn revoke_everything(&mut self, reason: EndReason, answer: Answer<u64>) {
+        let ended = self.try_revoke_everything();
+        if let Ok(count) = ended {
+            self.shared.listeners.everything_ended(count, reason);
+        }
+        let done = Done::new(answer, ended, Vec::new());
+        tell_all(vec![done], None);
+    }
+
+    fn try_revoke_everything(&mut self) -> Result<u64> {
+        self.shared.check()?;
+        let old = self.shared.write().clone();
+        let next = Trees::open(&self.shared.database, old.generation + 1)?;
+        // A crash may have left some of it.
+        for tree in next.all() {
+            tree.clear()?;
+        }
+        let position = self.shared.position().saturating_add(1);
+        let writes = Writes {
+            meta: vec![
+                (GENERATION, next.generation),
+                (POSITION, position),
+                (FLOOR, position),
+            ],
+            ..Writes::default()
+        };
+        self.commit(&old, &writes, |current, shared| {
+            *current = next;
+            shared.set_position(position);
+        })
+        .map_err(|fault| fault.unknown())?;
+        self.floor = position;
+        let count = old.sessions.len() as u64;
+        self.garbage.extend(old.all().map(Clone::clone));
+        Ok(count)
+    }
+
+    /// One bounded step of removing what has ended. Nobody waits for it, so
+    /// it is not synced, and after a crash it begins again.
+    fn clear(&mut self) {
+        let Some(tree) = self.garbage.pop() else {
+            return;
+        };
+        let cleared = (|| -> Result<bool> {
+            let mut some = false;
+            for key in tree.iter().keys().take(CLEARED) {
+                tree.remove(key?)?;
+                some = true;
+            }
+            if !some {
+                self.shared.database.drop_tree(tree.name())?;
+            }
+            Ok(some)
+        })();
+        match cleared {
+            Ok(true) => self.garbage.push(tree),
+            Ok(false) => {}
+            Err(fault) => {
+                let error = revocable_core::Error::from(fault);
+                tracing::warn!(%error, "what has ended could not be cleared away");
+            }
+        }
+    }
+}
+
+/// Stages what the request asks for.
+fn carry_out(batch: &mut Batch<'_>, queue: &Queue, request: Request, sound: &Result<()>) -> Done {
+    /// Runs a verb, if the store is sound.
+    fn done<T: Send + 'static>(
+        sound: &Result<()>,
+        answer: Answer<T>,
+        run: impl FnOnce() -> Result<T>,
+        ended: impl FnOnce(&T) -> Vec<revocable_core::Ended>,
+    ) -> Done {
+        let outcome = sound.clone().and_then(|()| run());
+        let ended = outcome.as_ref().map_or_else(|_| Vec::new(), ended);
+        Done::new(answer, outcome, ended)
+    }
+    use revocable_core::CreateOutcome::Created;
+    match request {
+        Request::Create(request, answer) => done(
+            sound,
+            answer,
+            || batch.create(*request),
+            |outcome| match outcome {
+                Created { ended } => ended.clone(),
+                _ => Vec::new(),
+            },
+        ),
+        Request::Update(id, change, answer) => done(
+            sound,
+            answer,
+            || batch.update(id, &queue.take_soon(id), &change),
+            |_| Vec::new(),
+        ),
+        Request::Revoke(id, reason, answer) => done(
+            sound,
+            answer,
+            || batch.revoke(id, reason),
+            |ended| ended.iter().cloned().collect(),
+        ),
+        Request::RevokeAll(request, answer) => done(
+            sound,
+            answer,
+            || batch.revoke_all(&request),
+            |outcome| {
+                let ended = outcome.ended.iter().map(|id| revocable_core::Ended {
+                    id: *id,
+                    user: Some(request.user.clone()),
+                    reason: request.reason,
+                });
+                ended.collect()
+            },
+        ),
+        Request::Expire(ids, liveness, answer) => done(
+            sound,
+            answer,
+            || {
+                for id in &ids {
+                    // A touch that waits may keep it alive.
+                    batch.apply_soon(*id, &queue.take_soon(*id))?;
+                }
+                batch.expire(&ids, liveness)
+            },
+            Clone::clone,
+        ),
+        Request::Forget(users, before_ms, answer) => done(
+            sound,
+            answer,
+            || batch.forget(&users, before_ms),
+            |_| Vec::new(),
+        ),
+        Request::Health(answer) => {
+            batch.probe = true;
+            done(sound, answer, || Ok(()), |()| Vec::new())
+        }
+        Request::RevokeEverything(..) => unreachable!("it is carried out alone"),
+    }
+}
+
+/// It wakes whoever waits, and that is not our code.
+fn tell_all(all: Vec<Done>, fault: Option<&Fault>) {
+    for done in all {
+        if catch_unwind(AssertUnwindSafe(|| done.answer(fault.cloned()))).is_err() {
+            tracing::error!("a waker panicked");
+        }
+    }
+}
+
+impl Writes {
+    fn of(batch: &Batch<'_>, position: u64, floor: u64) -> Self {
+        let record = |record: &revocable_core::Record| IVec::from(record.encode());
+        let mut writes = Self {
+            sessions: batch
+                .sessions
+                .iter()
+                .map(|(id, staged)| (*id.as_bytes(), staged.as_deref().map(record)))
+                .collect(),
+            by_user: batch
+                .by_user
+                .iter()
+                .map(|(key, is_there)| (key.clone(), *is_there))
+                .collect(),
+            epochs: batch
+                .epochs
+                .iter()
+                .map(|(key, taken)| (key.clone(), taken.map(crate::keys::Taken::encode)))
+                .collect(),
+            meta: Vec::new(),
+        };
+        if batch.position != position || batch.probe {
+            writes.meta.push((POSITION, batch.position));
+        }
+        if batch.floor != floor {
+            writes.meta.push((FLOOR, batch.floor));
+        }
+        writes
+    }
+
+    fn is_empty(&self) -> bool {
+        self.sessions.is_empty()
+            && self.by_user.is_empty()
+            && self.epochs.is_empty()
+            && self.meta.is_empty()
+    }
+}
+
+/// All of it or nothing. Inside the closure only the transaction's own trees
+/// may be used: it holds a lock that any other call would wait for, for ever.
+fn transact(trees: &Trees, meta: &Tree, writes: &Writes) -> Result<()> {
+    let written = (&trees.sessions, &trees.by_user, &trees.epochs, meta).transaction(
+        |(sessions, by_user, epochs, meta)| {
+            for (key, value) in &writes.sessions {
+                match value {
+                    Some(value) => sessions.insert(&key[..], value)?,
+                    None => sessions.remove(&key[..])?,
+                };
+            }
+            for (key, is_there) in &writes.by_user {
+                if *is_there {
+                    by_user.insert(&key[..], &[])?;
+                } else {
+                    by_user.remove(&key[..])?;
+                }
+            }
+            for (key, value) in &writes.epochs {
+                match value {
+                    Some(value) => epochs.insert(&key[..], &value[..])?,
+                    None => epochs.remove(&key[..])?,
+                };
+            }
+            for (name, number) in &writes.meta {
+                meta.insert(name.as_bytes(), &number.to_be_bytes())?;
+            }
+            Ok::<(), ConflictableTransactionError<()>>(())
+        },
+    );
+    written.map_err(|error| match error {
+        TransactionError::Storage(error) => error.into(),
+        TransactionError::Abort(()) => {
+            Fault::new(ErrorKind::Unavailable, "the transaction was given up")
+        }
+    })
+}
