@@ -54,6 +54,8 @@
 //! | `memory` (default) | `MemoryStore`: exact, gone with the process |
 //! | `sqlite` | `SqliteStore`: durable; links the system's SQLite, 3.51.3 or newer |
 //! | `sqlite-bundled` | `sqlite` with the SQLite that is compiled in |
+//! | `sled` | `SledStore`: durable, in Rust alone |
+//! | `moka` | `CachedStore`: a cache in front of any store; `MokaStore`: bounded, in memory |
 //!
 //! No async runtime is needed or started, and there is no unsafe code.
 
@@ -61,6 +63,10 @@ pub mod guide;
 
 #[cfg(feature = "memory")]
 pub use revocable_memory::{self as memory, MemoryStore};
+#[cfg(feature = "moka")]
+pub use revocable_moka::{self as moka, CachedStore, MokaStore};
+#[cfg(feature = "sled")]
+pub use revocable_sled::{self as sled, SledStore};
 #[cfg(feature = "sqlite")]
 pub use revocable_sqlite::{self as sqlite, SqliteStore};
 
