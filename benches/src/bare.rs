@@ -75,6 +75,58 @@ impl BareSqlite {
     }
 }
 
+/// A sled tree with the records as the sled store encodes them.
+#[derive(Debug)]
+pub struct BareSled(sled::Tree);
+
+impl BareSled {
+    /// A new database in this folder.
+    pub fn new(folder: &Path, records: &[Arc<Record>]) -> Self {
+        let database = sled::Config::new()
+            .path(folder)
+            .cache_capacity(64 << 20)
+            .open()
+            .unwrap();
+        let tree = database.open_tree("sessions").unwrap();
+        for record in records {
+            tree.insert(record.id.as_bytes(), record.encode()).unwrap();
+        }
+        database.flush().unwrap();
+        Self(tree)
+    }
+
+    /// Whether the bytes are there, and of this user.
+    pub fn get(&self, request: &Request) -> bool {
+        let bytes = self.0.get(&request.key).unwrap();
+        let user = request.user.as_bytes();
+        bytes.is_some_and(|bytes| bytes.windows(user.len()).any(|part| part == user))
+    }
+}
+
+/// A moka cache of records with the settings of `CachedStore`, and nothing that
+/// keeps it right.
+#[derive(Debug)]
+pub struct BareMoka(moka::sync::Cache<SessionId, Arc<Record>, RandomState>);
+
+impl BareMoka {
+    /// A cache of these records.
+    pub fn new(records: &[Arc<Record>]) -> Self {
+        let cache = moka::sync::Cache::builder()
+            .eviction_policy(moka::policy::EvictionPolicy::lru())
+            .max_capacity(2 * records.len() as u64)
+            .build_with_hasher(RandomState::default());
+        for record in records {
+            cache.insert(record.id, Arc::clone(record));
+        }
+        Self(cache)
+    }
+
+    /// The record with this ID.
+    pub fn get(&self, id: SessionId) -> Option<Arc<Record>> {
+        self.0.get(&id)
+    }
+}
+
 /// A sharded hash map: the least that a store in memory for many threads is.
 #[derive(Debug)]
 pub struct BareMap(Vec<RwLock<HashMap<SessionId, Arc<Record>, RandomState>>>);

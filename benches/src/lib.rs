@@ -16,4 +16,5 @@ pub mod bare;
 pub mod jwt;
 pub mod measure;
 pub mod report;
+pub mod sizes;
 pub mod workload;

@@ -79,11 +79,6 @@ impl Report {
         }
     }
 
-    /// Whether every target is met.
-    pub fn all_met(&self) -> bool {
-        self.ratios.iter().all(|ratio| ratio.met() != Some(false))
-    }
-
     /// Writes the report as JSON.
     ///
     /// # Errors

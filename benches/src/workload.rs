@@ -6,7 +6,8 @@ use std::time::Duration;
 use futures_executor::block_on;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use revocable::{
-    Client, MemoryStore, NewSession, Policy, Result, Session, SessionStore, Sessions, SqliteStore,
+    Client, MemoryStore, NewSession, Policy, Result, Session, SessionStore, Sessions, SledStore,
+    SqliteStore,
 };
 
 /// How many sessions each user has.
@@ -79,6 +80,38 @@ pub fn in_memory() -> Result<Sessions> {
 /// Sessions in a SQLite file.
 pub fn in_sqlite(file: &Path) -> Result<Sessions> {
     sessions(SqliteStore::open(file)?)
+}
+
+/// Sessions in a sled folder.
+pub fn in_sled(folder: &Path) -> Result<Sessions> {
+    sessions(SledStore::open(folder)?)
+}
+
+/// So many requests out of these, some often and most seldom: the rank of each
+/// has a Zipf distribution with this exponent, and ranks are dealt at random.
+pub fn zipf(
+    requests: &[Request],
+    exponent: f64,
+    count: usize,
+    random: &mut Random,
+) -> Vec<Request> {
+    let mut order: Vec<usize> = (0..requests.len()).collect();
+    for last in (1..order.len()).rev() {
+        order.swap(last, random.below(last as u64 + 1) as usize);
+    }
+    let mut sum = 0.0;
+    let sums: Vec<f64> = (1..=requests.len())
+        .map(|rank| {
+            sum += (rank as f64).powf(-exponent);
+            sum
+        })
+        .collect();
+    let pick = |_| {
+        let at = random.below(1 << 53) as f64 / (1u64 << 53) as f64 * sum;
+        let rank = sums.partition_point(|sum| *sum <= at);
+        requests[order[rank.min(order.len() - 1)]].clone()
+    };
+    (0..count).map(pick).collect()
 }
 
 /// A login as applications have them.
