@@ -293,26 +293,7 @@ impl Store<'_> {
     /// A record with a new ID, higher than those before, that lives for a day
     /// and an hour without use.
     pub(crate) fn record(&self, user: &UserId) -> Record {
-        let number = self.number();
-        let mut random = Random::new(number);
-        Record {
-            id: SessionId::new(
-                self.base.saturating_add_unsigned(number),
-                Bucket::of(user),
-                random.bytes(),
-            ),
-            user: user.clone(),
-            digest: digest(number),
-            previous: None,
-            created_ms: self.base,
-            authenticated_ms: self.base,
-            last_seen_ms: self.base,
-            expires_ms: self.base.saturating_add(DAY),
-            idle_timeout_ms: HOUR,
-            version: 0,
-            client: Client::new(),
-            data: Box::default(),
-        }
+        new_record(self.base, self.number(), user)
     }
 
     /// To create this record unconditionally.
@@ -395,4 +376,27 @@ pub(crate) fn ids<'a>(records: impl IntoIterator<Item = &'a Record>) -> Vec<Sess
     let mut ids: Vec<_> = records.into_iter().map(|record| record.id).collect();
     ids.sort_unstable();
     ids
+}
+
+/// A session of the user that is like no other with another number: created
+/// at `base`, live for an hour without use and a day at the most.
+pub(crate) fn new_record(base: i64, number: u64, user: &UserId) -> Record {
+    Record {
+        id: SessionId::new(
+            base.saturating_add_unsigned(number),
+            Bucket::of(user),
+            Random::new(number).bytes(),
+        ),
+        user: user.clone(),
+        digest: digest(number),
+        previous: None,
+        created_ms: base,
+        authenticated_ms: base,
+        last_seen_ms: base,
+        expires_ms: base.saturating_add(DAY),
+        idle_timeout_ms: HOUR,
+        version: 0,
+        client: Client::new(),
+        data: Box::default(),
+    }
 }

@@ -87,6 +87,8 @@
 //!   afterwards must be as the model has it in one of the two orders (or
 //!   without the one that was dropped).
 //!
+//! For fuzzing, [`run_program`] makes such a program from bytes.
+//!
 //! Nothing sleeps and no check reads a clock to decide anything; seeds are
 //! fixed, and a failure shows its seed and its history. Only the threads'
 //! timing is not the same in each run.
@@ -103,6 +105,7 @@ mod linearize;
 mod model;
 mod model_store;
 mod operation;
+mod program;
 mod random;
 mod report;
 mod schedule;
@@ -112,6 +115,7 @@ pub use checks::checks;
 pub use harness::{Harness, Task};
 pub use model::Model;
 pub use model_store::ModelStore;
+pub use program::run_program;
 pub use report::{Report, run};
 
 /// The README's code is compiled.

@@ -89,7 +89,7 @@ pub(crate) async fn finish_in_order<A, B>(
 
 /// Drives all to their ends, a step of one and then a step of another, as
 /// chance will have it.
-pub(crate) async fn finish_at_random(mut tasks: Vec<Boxed<'_, ()>>, random: &mut Random) {
+pub(crate) async fn finish_at_random(mut tasks: Vec<Boxed<'_, ()>>, random: &mut Random<'_>) {
     let mut flags: Vec<Arc<Flag>> = Vec::new();
     flags.resize_with(tasks.len(), || {
         let flag = Flag::default();

@@ -112,7 +112,7 @@ fn others_come_and_go(context: &Context<'_>) -> Result<(), Stop> {
     for seed in 0..context.rounds().div_ceil(4) {
         let mut random = Random::new(seed);
         let users: Vec<UserId> = (0..6).map(|_| store.user()).collect();
-        let record = |random: &mut Random, live: bool| Record {
+        let record = |random: &mut Random<'_>, live: bool| Record {
             last_seen_ms: store.base + if live { HOUR } else { 0 },
             ..store.record(random.pick(&users))
         };

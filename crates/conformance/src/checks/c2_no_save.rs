@@ -285,7 +285,7 @@ fn changes_as_the_model(context: &Context<'_>) -> Result<(), Stop> {
     Ok(())
 }
 
-fn random_change(store: &Store<'_>, record: &Record, random: &mut Random) -> Change {
+fn random_change(store: &Store<'_>, record: &Record, random: &mut Random<'_>) -> Change {
     let digests: [Digest; 3] = [record.digest, digest(9_100), digest(9_101)];
     let salt = Salt::from_bytes(random.bytes());
     let kind = match random.below(6) {
