@@ -4,6 +4,7 @@ mod recorder;
 mod world;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use revocable_core::SessionStore;
 
@@ -29,7 +30,8 @@ pub(crate) const THREADS: usize = 3;
 /// the bytes choosing which of them goes on at each await point: there must be
 /// an order of the operations in which the model gives the same replies. The
 /// stores have to be empty and are empty afterwards, so they can be used
-/// again. They are driven without a runtime.
+/// again. They are driven without a runtime. The programs' time begins a day
+/// after the Unix epoch.
 ///
 /// # Errors
 ///
@@ -43,7 +45,10 @@ pub(crate) const THREADS: usize = 3;
 pub fn run_program(bytes: &[u8], stores: &[(&str, Arc<dyn SessionStore>)]) -> Result<(), String> {
     let users = [user("alice"), user("bob")];
     let template = new_record(DAY, 0, &users[0]);
-    let world = World::new(users, template, 0);
+    // An ID is never used again: a touch that was deferred in the program before
+    // may still come.
+    static PROGRAMS: AtomicU64 = AtomicU64::new(0);
+    let world = World::new(users, template, PROGRAMS.fetch_add(1, Ordering::Relaxed));
     let mut choices = Random::chosen(bytes);
     let opening = world.opening(&mut choices);
     let programs: Vec<_> = (1..=THREADS)

@@ -1,0 +1,10 @@
+#![no_main]
+
+use std::sync::LazyLock;
+
+use revocable_fuzz::operations::Stores;
+
+/// Opened once: each program leaves them empty.
+static STORES: LazyLock<Stores> = LazyLock::new(Stores::open);
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| STORES.check(data));

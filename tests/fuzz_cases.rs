@@ -1,0 +1,69 @@
+//! What fuzzing began with and what it found, run without a fuzzer.
+//!
+//! `fuzz/seeds` and `fuzz/found` have a folder for each target; whatever lies
+//! there is run.
+
+use std::path::Path;
+
+use revocable_fuzz::{clock, operations::Stores, record, token};
+
+/// Runs all cases of a target and returns how many there were.
+fn run(target: &str, check: impl Fn(&[u8])) -> usize {
+    let mut cases = 0;
+    for kind in ["seeds", "found"] {
+        let fuzz = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz");
+        let Ok(folder) = std::fs::read_dir(fuzz.join(kind).join(target)) else {
+            continue;
+        };
+        for entry in folder {
+            let path = entry.expect("the folder can be read").path();
+            println!("{}", path.display());
+            check(&std::fs::read(&path).expect("the case can be read"));
+            cases += 1;
+        }
+    }
+    cases
+}
+
+#[test]
+fn tokens() {
+    assert!(run("token", token::check) >= 8);
+}
+
+#[test]
+fn records() {
+    assert!(run("record", record::check) >= 8);
+}
+
+#[test]
+fn clocks() {
+    assert!(run("clock", clock::check) >= 8);
+}
+
+#[test]
+fn programs_of_operations() {
+    let stores = Stores::open();
+    assert!(run("operations", |bytes| stores.check(bytes)) >= 8);
+}
+
+/// Bytes by chance, the same in each run, so that each check also meets what
+/// no fuzzer chose.
+#[test]
+fn bytes_by_chance() {
+    let stores = Stores::open();
+    let mut state = 1_u64;
+    for round in 0..300 {
+        let bytes: Vec<u8> = (0..round % 220)
+            .map(|_| {
+                state ^= state << 13;
+                state ^= state >> 7;
+                state ^= state << 17;
+                state as u8
+            })
+            .collect();
+        token::check(&bytes);
+        record::check(&bytes);
+        clock::check(&bytes);
+        stores.check(&bytes);
+    }
+}
