@@ -107,9 +107,9 @@ pub(crate) fn to_ms(time: SystemTime) -> i64 {
         Ok(after) => i64::try_from(after.as_millis()).unwrap_or(i64::MAX),
         Err(before) => {
             let before = before.duration();
-            let ms = i64::try_from(before.as_millis()).unwrap_or(i64::MAX);
+            let ms = u64::try_from(before.as_millis()).unwrap_or(u64::MAX);
             let part = i64::from(before.subsec_nanos() % 1_000_000 != 0);
-            (-ms).saturating_sub(part)
+            0_i64.saturating_sub_unsigned(ms).saturating_sub(part)
         }
     }
 }
@@ -141,7 +141,7 @@ mod tests {
         assert_eq!(to_ms(epoch - Duration::from_micros(1)), -1);
         assert_eq!(to_ms(epoch - Duration::from_millis(1)), -1);
         assert_eq!(to_ms(epoch + Duration::from_micros(1_999)), 1);
-        for ms in [-1_000_000, -1, 0, 1, 1_700_000_000_000] {
+        for ms in [i64::MIN, -1_000_000, -1, 0, 1, 1_700_000_000_000, i64::MAX] {
             assert_eq!(to_ms(from_ms(ms)), ms);
         }
     }
