@@ -2,9 +2,10 @@
 
 use std::collections::HashSet;
 use std::ffi::OsString;
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use revocable_core::ErrorKind;
 
@@ -15,12 +16,20 @@ use crate::fault::{Fault, Result};
 const MARKER: &str = "revocable-sled";
 const FORMAT: &str = "1\n";
 
-/// The marker while it is being written.
+/// The marker until the engine has made its database. A process that ends
+/// before that leaves files that the engine takes for damaged.
 const NEW_MARKER: &str = "revocable-sled.new";
+
+/// How long to wait for another store that is making the database.
+const MAKING_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A folder that is this store's.
 #[derive(Debug)]
-pub(crate) struct Folder(PathBuf);
+pub(crate) struct Folder {
+    path: PathBuf,
+    /// The marker of a database that is being made, locked.
+    making: Option<File>,
+}
 
 impl Folder {
     /// Takes the folder, or makes one; changes nothing in one that is not ours.
@@ -30,23 +39,30 @@ impl Folder {
         }
         let made = make(path).map_err(|error| cannot("make", path, &error))?;
         let path = fs::canonicalize(path).map_err(|error| cannot("find", path, &error))?;
-        let folder = Self(path);
-        match fs::read_to_string(folder.0.join(MARKER)) {
-            Ok(format) if format == FORMAT => {}
-            Ok(format) => return Err(folder.of_another_format(&format)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => folder.mark(made)?,
-            Err(error) => return Err(cannot("read", &folder.0, &error)),
+        let mut folder = Self { path, making: None };
+        if !folder.is_marked()? {
+            folder.begin(made)?;
         }
         folder.warn_if_others_may_read();
         Ok(folder)
     }
 
     pub(crate) fn path(&self) -> &Path {
-        &self.0
+        &self.path
+    }
+
+    /// Whether there is a database of ours that was made to the end.
+    fn is_marked(&self) -> Result<bool> {
+        match fs::read_to_string(self.path.join(MARKER)) {
+            Ok(format) if format == FORMAT => Ok(true),
+            Ok(format) => Err(self.of_another_format(&format)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(cannot("read", &self.path, &error)),
+        }
     }
 
     fn of_another_format(&self, format: &str) -> Fault {
-        let shown = self.0.display();
+        let shown = self.path.display();
         Fault::configuration(if format.trim().parse::<u32>().is_ok() {
             format!("{shown} was written by a newer version; use that one")
         } else {
@@ -54,53 +70,133 @@ impl Folder {
         })
     }
 
-    /// Makes an empty folder ours.
-    fn mark(&self, made: bool) -> Result<()> {
-        let cannot = |error: io::Error| cannot("write to", &self.0, &error);
-        let entries = fs::read_dir(&self.0).map_err(cannot)?;
-        // A crash may have left a marker that was not yet whole.
-        let is_foreign = |entry: &io::Result<fs::DirEntry>| {
-            !entry
-                .as_ref()
-                .is_ok_and(|entry| entry.file_name() == NEW_MARKER)
-        };
-        if entries.into_iter().any(|entry| is_foreign(&entry)) {
-            return Err(Fault::configuration(format!(
-                "{} is not empty and not a session store; name a folder of its own",
-                self.0.display()
-            )));
+    /// Begins to make a database in an empty folder, or in one where that was
+    /// begun and did not come to its end.
+    fn begin(&mut self, made: bool) -> Result<()> {
+        let path = self.path.clone();
+        let cannot = |error: io::Error| cannot("write to", &path, &error);
+        let marker = path.join(NEW_MARKER);
+        // The marker is the first that is made here.
+        let entries = fs::read_dir(&path).map_err(cannot)?;
+        let names: Vec<OsString> = entries.flatten().map(|entry| entry.file_name()).collect();
+        if !names.is_empty() && !names.iter().any(|name| name == NEW_MARKER) {
+            // Unless another store was finished just now.
+            return if self.is_marked()? {
+                Ok(())
+            } else {
+                Err(self.is_foreign())
+            };
         }
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(false);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let mut file = options.open(&marker).map_err(cannot)?;
+        self.lock(&file)?;
+        if self.is_marked()? {
+            // By another store, while this one waited. The name may by now be
+            // that store's marker no more, but one that was made above.
+            return match fs::remove_file(&marker) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(cannot(error)),
+                _ => Ok(()),
+            };
+        }
+        self.remove_unfinished()?;
         if !made {
             // The engine makes files that everybody may read.
-            private(&self.0, 0o700).map_err(cannot)?;
+            private(&path, 0o700).map_err(cannot)?;
         }
-        // Whole or not at all: an empty marker would make the folder nobody's.
-        let (new, name) = (self.0.join(NEW_MARKER), self.0.join(MARKER));
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .open(&new)
-            .map_err(cannot)?;
+        file.set_len(0).map_err(cannot)?;
         file.write_all(FORMAT.as_bytes()).map_err(cannot)?;
         file.sync_all().map_err(cannot)?;
-        fs::rename(&new, &name).map_err(cannot)?;
-        sync_folder(&self.0).map_err(cannot)?;
-        if let Some(parent) = self.0.parent() {
+        sync_folder(&path).map_err(cannot)?;
+        if let Some(parent) = path.parent() {
             sync_folder(parent).map_err(cannot)?;
         }
+        self.making = Some(file);
         Ok(())
+    }
+
+    /// Waits for another store that is making a database here.
+    fn lock(&self, marker: &File) -> Result<()> {
+        let deadline = Instant::now() + MAKING_TIMEOUT;
+        loop {
+            match marker.try_lock() {
+                Ok(()) => return Ok(()),
+                Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
+                    std::thread::park_timeout(Duration::from_millis(5));
+                }
+                Err(TryLockError::WouldBlock) => {
+                    return Err(Fault::new(
+                        ErrorKind::Unavailable,
+                        "another store is being made in the folder",
+                    ));
+                }
+                // No locks here: the engine's own does not work then either.
+                Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {
+                    return Ok(());
+                }
+                Err(TryLockError::Error(error)) => return Err(cannot("lock", &self.path, &error)),
+            }
+        }
+    }
+
+    /// Removes what the engine had made of a database that was never finished,
+    /// and so never held a session. Anything else makes the folder somebody
+    /// else's.
+    fn remove_unfinished(&self) -> Result<()> {
+        let cannot = |error: io::Error| cannot("write to", &self.path, &error);
+        let entries = fs::read_dir(&self.path).map_err(cannot)?;
+        let mut unfinished = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(cannot)?;
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            match &*name {
+                NEW_MARKER => {}
+                "db" | "conf" | "blobs" => unfinished.push(entry),
+                name if name.starts_with("snap.") => unfinished.push(entry),
+                _ => return Err(self.is_foreign()),
+            }
+        }
+        for entry in unfinished {
+            if entry.file_type().map_err(cannot)?.is_dir() {
+                fs::remove_dir_all(entry.path()).map_err(cannot)?;
+            } else {
+                fs::remove_file(entry.path()).map_err(cannot)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn is_foreign(&self) -> Fault {
+        Fault::configuration(format!(
+            "{} is not empty and not a session store; name a folder of its own",
+            self.path.display()
+        ))
+    }
+
+    /// To be called when the database is made and on the disk: from now on it
+    /// is one that may hold sessions.
+    pub(crate) fn finish(&mut self) -> Result<()> {
+        let Some(_locked) = self.making.take() else {
+            return Ok(());
+        };
+        fs::rename(self.path.join(NEW_MARKER), self.path.join(MARKER))
+            .and_then(|()| sync_folder(&self.path))
+            .map_err(|error| cannot("write to", &self.path, &error))
     }
 
     /// Takes the others' right to read what the engine has made.
     pub(crate) fn make_private(&self) -> Result<()> {
         for (name, mode) in [
             (MARKER, 0o600),
+            (NEW_MARKER, 0o600),
             ("db", 0o600),
             ("conf", 0o600),
             ("blobs", 0o700),
         ] {
-            let path = self.0.join(name);
+            let path = self.path.join(name);
             match private(&path, mode) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     return Err(cannot("protect", &path, &error));
@@ -114,9 +210,9 @@ impl Folder {
     #[cfg(unix)]
     fn warn_if_others_may_read(&self) {
         use std::os::unix::fs::PermissionsExt;
-        let metadata = fs::metadata(&self.0);
+        let metadata = fs::metadata(&self.path);
         if metadata.is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0) {
-            let path = self.0.display();
+            let path = self.path.display();
             tracing::warn!(%path, "others may read the session store: chmod 700");
         }
     }
@@ -157,7 +253,11 @@ impl Disk {
             blobs: folder.path().join("blobs"),
             synced: HashSet::new(),
         };
-        disk.sync()
+        // The engine writes its settings once, before its log, and leaves it to
+        // chance when they reach the disk. Half of them is a damaged database.
+        File::open(folder.path().join("conf"))
+            .and_then(|settings| settings.sync_all())
+            .and_then(|()| disk.sync())
             .and_then(|()| sync_folder(folder.path()))
             .map_err(|error| cannot("sync", folder.path(), &error))?;
         Ok(disk)

@@ -78,7 +78,7 @@ impl SledStoreBuilder {
         self,
         sync: impl FnOnce(Disk) -> Box<dyn Sync>,
     ) -> fault::Result<SledStore> {
-        let folder = Folder::claim(&self.path)?;
+        let mut folder = Folder::claim(&self.path)?;
         let database = self.open_database(&folder)?;
         folder.make_private()?;
         let meta = database.open_tree("meta")?;
@@ -92,6 +92,7 @@ impl SledStoreBuilder {
         let garbage = trees.left_behind(&database)?;
         database.flush()?;
         let disk = sync(Disk::new(&folder)?);
+        folder.finish()?;
         let shared = Arc::new(Shared::new(database, meta, trees, position));
         let writer = Writer::start(Arc::clone(&shared), disk, floor, garbage, self.queue)?;
         Ok(SledStore::new(writer, shared))

@@ -160,6 +160,59 @@ fn a_crash_while_the_folder_was_made_is_no_obstacle() {
     assert!(!folder.path().join("revocable-sled.new").exists());
 }
 
+/// The engine takes its own half-written settings for a damaged database.
+#[test]
+fn a_crash_while_the_engine_made_its_files_is_no_obstacle() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("revocable-sled.new"), "1\n").unwrap();
+    fs::write(folder.path().join("conf"), "segment_s").unwrap();
+    fs::write(folder.path().join("db"), [1; 40]).unwrap();
+    let store = SledStore::open(folder.path()).unwrap();
+    create(&store, &record("alice", 1, Vec::new()));
+    drop(store);
+    // It was made to the end now: nothing is removed any more.
+    let store = SledStore::open(folder.path()).unwrap();
+    assert!(
+        block_on(store.lookup(record("alice", 1, Vec::new()).id))
+            .unwrap()
+            .is_some()
+    );
+}
+
+#[test]
+fn nothing_of_somebody_elses_is_removed_from_an_unfinished_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("revocable-sled.new"), "").unwrap();
+    fs::write(folder.path().join("db"), "theirs").unwrap();
+    fs::write(folder.path().join("thesis.txt"), "theirs").unwrap();
+    let error = SledStore::open(folder.path()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Configuration);
+    assert_eq!(fs::read(folder.path().join("db")).unwrap(), b"theirs");
+}
+
+#[test]
+fn stores_that_are_made_in_one_folder_at_once_do_not_harm_each_other() {
+    for _ in 0..20 {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("sessions");
+        std::thread::scope(|scope| {
+            for number in 1..=3 {
+                let path = &path;
+                scope.spawn(move || {
+                    // Each waits for the one before to be closed.
+                    let store = SledStore::open(path).unwrap();
+                    create(&store, &record("alice", number, Vec::new()));
+                });
+            }
+        });
+        let store = SledStore::open(&path).unwrap();
+        for number in 1..=3 {
+            let id = record("alice", number, Vec::new()).id;
+            assert!(block_on(store.lookup(id)).unwrap().is_some());
+        }
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn only_the_owner_may_read_the_files() {
