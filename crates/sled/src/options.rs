@@ -1,5 +1,6 @@
 //! How a store is opened.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -71,7 +72,17 @@ impl SledStoreBuilder {
     /// is. `Unavailable` if another store has it open or the disk fails, `Full`
     /// if it has no room, `Corrupt` if the database is damaged.
     pub fn open(self) -> Result<SledStore> {
-        Ok(self.try_open(|disk| Box::new(disk))?)
+        // The engine syncs when it is closed, here after an error, and panics if
+        // the disk fails then.
+        let opened = catch_unwind(AssertUnwindSafe(|| self.try_open(|disk| Box::new(disk))));
+        let opened = opened.unwrap_or_else(|_| {
+            Err(Fault::new(
+                ErrorKind::Unavailable,
+                "the engine panicked while it opened the database; look at the disk and the \
+                 system's log",
+            ))
+        });
+        Ok(opened?)
     }
 
     pub(crate) fn try_open(

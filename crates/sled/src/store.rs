@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::num::NonZeroU32;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Arc, Weak};
 
@@ -28,9 +29,28 @@ use crate::writer::{Request, Writer};
 pub struct SledStore(Arc<Inner>);
 
 struct Inner {
-    // Dropped in this order.
     writer: Writer,
-    shared: Arc<Shared>,
+    /// There until the store is dropped.
+    shared: Option<Arc<Shared>>,
+}
+
+impl Inner {
+    fn shared(&self) -> &Arc<Shared> {
+        let shared = self.shared.as_ref();
+        shared.expect("it is taken by `drop` alone")
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.writer.stop();
+        let shared = self.shared.take();
+        // Closing, the engine syncs its log once more, and panics if the disk
+        // fails then. All that was acknowledged is synced already.
+        if catch_unwind(AssertUnwindSafe(|| drop(shared))).is_err() {
+            tracing::error!("the engine panicked while it closed the database");
+        }
+    }
 }
 
 impl SledStore {
@@ -53,15 +73,18 @@ impl SledStore {
 
     #[cfg(test)]
     pub(crate) fn shared(&self) -> &Shared {
-        &self.0.shared
+        self.0.shared()
     }
 
     pub(crate) fn new(writer: Writer, shared: Arc<Shared>) -> Self {
-        Self(Arc::new(Inner { writer, shared }))
+        Self(Arc::new(Inner {
+            writer,
+            shared: Some(shared),
+        }))
     }
 
     fn find(&self, id: SessionId) -> fault::Result<Option<Arc<Record>>> {
-        let found = self.0.shared.read()?.find(id)?;
+        let found = self.0.shared().read()?.find(id)?;
         found.map(Found::whole).transpose()
     }
 
@@ -73,7 +96,7 @@ impl SledStore {
     ) -> fault::Result<Page> {
         let limit = usize::try_from(limit.get()).unwrap_or(usize::MAX);
         // While this is held nothing is written: the view is one.
-        let trees = self.0.shared.read()?;
+        let trees = self.0.shared().read()?;
         let mut page = Page::default();
         let mut last = None;
         let mut listed = 0;
@@ -158,12 +181,12 @@ impl SessionStore for SledStore {
     }
 
     async fn epoch(&self, _: &UserId) -> Result<Epoch> {
-        self.0.shared.check()?;
-        Ok(Epoch::from_number(self.0.shared.position()))
+        self.0.shared().check()?;
+        Ok(Epoch::from_number(self.0.shared().position()))
     }
 
     async fn sweep_expired(&self, request: SweepRequest) -> Result<SweepOutcome> {
-        sweep::step(&self.0.shared, &self.0.writer, request).await
+        sweep::step(self.0.shared(), &self.0.writer, request).await
     }
 
     async fn health(&self) -> Result<()> {
@@ -175,7 +198,7 @@ impl SessionStore for SledStore {
     }
 
     fn subscribe(&self, listener: Weak<dyn EndListener>) -> bool {
-        self.0.shared.listeners.add(listener);
+        self.0.shared().listeners.add(listener);
         true
     }
 }

@@ -77,16 +77,22 @@ impl Writer {
     }
 }
 
-impl Drop for Writer {
+impl Writer {
     /// Lets the thread carry out what waits and waits for it to end, unless it
     /// is that thread that drops the store's last handle: in a listener, or in
     /// a waker.
-    fn drop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         self.queue.close();
         if let Some(thread) = self.thread.take()
             && thread.thread().id() != std::thread::current().id()
         {
             let _ = thread.join();
         }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.stop();
     }
 }
