@@ -70,3 +70,27 @@ impl Said {
 pub fn epoch_of(number: u64) -> Option<Epoch> {
     (number != 0).then(|| Epoch::from_number(number))
 }
+
+/// Moves the expectations on by what a process said. Returns the kinds of the
+/// errors that it met.
+///
+/// # Panics
+///
+/// If it said something that is not known.
+pub fn hear(said: &str, clients: &mut [(Expected, Option<Epoch>)]) -> Vec<String> {
+    let mut kinds = Vec::new();
+    for line in said.split_inclusive('\n') {
+        match Said::parse(line.trim_end()) {
+            // The last line may be cut off.
+            _ if !line.ends_with('\n') => {}
+            Some(Said::Ready) => {}
+            Some(Said::Ack(client, begun)) => {
+                clients[client].0.advance();
+                clients[client].1 = begun;
+            }
+            Some(Said::Failed(_, kind)) => kinds.push(kind),
+            None => panic!("the process said {line:?}"),
+        }
+    }
+    kinds
+}
