@@ -165,7 +165,7 @@ fn looked_up(policy: Policy, input: &mut Input<'_>) {
         .clock(clock.clone())
         .build()
         .expect("the policy was built");
-    let new = NewSession::for_user(&UserId::from(2_u64));
+    let new = NewSession::for_user(UserId::from(2_u64));
     let (token, session) = block_on(sessions.create(new)).expect("memory does not fail");
     // Where the platform's own time ends, deadlines end with it.
     let deadline = session.expires_at();
@@ -188,7 +188,7 @@ fn looked_up(policy: Policy, input: &mut Input<'_>) {
         let listed = block_on(sessions.list_for_user(&UserId::from(2_u64), None, 10));
         let listed = listed.expect("memory does not fail").sessions.len();
         assert_eq!(listed, usize::from(found.is_some()));
-        if input.byte() % 8 == 0 {
+        if input.byte().is_multiple_of(8) {
             let swept = block_on(sessions.sweep(Default::default()));
             let swept = swept.expect("memory does not fail").ended;
             assert!(found.is_none() || swept == 0, "a live session was swept");
