@@ -26,7 +26,7 @@ fn kill_again_and_again(backend: Backend) {
     let mut clients: Vec<(Expected, Option<Epoch>)> = (0..CLIENTS)
         .map(|number| (Expected::new(Script::new(number, false)), None))
         .collect();
-    let rounds = crate::number("REVOCABLE_CRASH_ROUNDS", 100);
+    let rounds = crate::number("REVOCABLE_CRASH_ROUNDS", 200);
     let mut acknowledged = 0;
     for round in 0..rounds {
         let mut chance = Chance::new(round as u32, 3);

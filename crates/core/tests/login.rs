@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use common::{HOUR, MINUTE, SECOND, block_on, policy, setup, setup_with};
@@ -300,4 +301,18 @@ fn a_policy_that_contradicts_itself_does_not_build() {
         .build()
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Configuration);
+}
+
+/// Only an unknown outcome is tried again: anything else was not done, and is
+/// the application's to decide about.
+#[test]
+fn a_create_that_was_refused_is_not_tried_again() {
+    let setup = setup();
+    for kind in [ErrorKind::Unavailable, ErrorKind::Full] {
+        setup.store.fail(kind, false);
+        let writes = setup.store.writes.load(Ordering::Relaxed);
+        let error = block_on(setup.sessions.create("alice")).unwrap_err();
+        assert_eq!(error.kind(), kind);
+        assert_eq!(setup.store.writes.load(Ordering::Relaxed), writes + 1);
+    }
 }

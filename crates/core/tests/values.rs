@@ -12,9 +12,9 @@ use common::block_on;
 use revocable_core::{
     Applied, Bucket, Change, ChangeKind, Client, Clock, CreateOutcome, CreateRequest, Digest,
     EndListener, EndListeners, EndReason, Ended, Epoch, Error, ErrorKind, Liveness, ManualClock,
-    Page, Policy, Previous, Record, Result, RevokeAllOutcome, RevokeAllRequest, Salt, SessionId,
-    SessionStore, Sessions, Sharing, Successor, SweepOutcome, SweepRequest, SystemClock, Token,
-    UpdateOutcome, UserId,
+    NewSession, Page, Policy, Previous, Record, Result, RevokeAllOutcome, RevokeAllRequest, Salt,
+    SessionId, SessionStore, Sessions, Sharing, Successor, SweepOutcome, SweepRequest, SystemClock,
+    Token, UpdateOutcome, UserId,
 };
 
 fn record() -> Record {
@@ -185,6 +185,14 @@ fn what_is_printed_names_the_thing_and_no_secret() {
     assert_eq!(format!("{:?}", EndListeners::new()), "EndListeners");
     let setup = common::setup();
     assert!(format!("{:?}", setup.sessions).starts_with("Sessions"));
+    let new = NewSession::for_user(record().user).data(*b"private");
+    let shown = format!("{new:?}");
+    assert!(
+        shown.contains("7 bytes") && !shown.contains("private"),
+        "{shown}"
+    );
+    let builder = Sessions::builder(Silent);
+    assert!(format!("{builder:?}").starts_with("SessionsBuilder"));
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! | [`choosing`] | which store to take |
 //! | [`contract`] | what every store keeps, clause by clause |
 //! | [`durability`] | what an acknowledged write survives, store by store |
+//! | [`proof`] | how the stores were attacked, and what is not covered |
 //! | [`threats`] | what an attacker may have, and what holds |
 //! | [`writing_a_store`] | a store of your own, checked against the contract |
 //!
@@ -18,6 +19,9 @@ pub mod contract {}
 
 #[doc = include_str!("durability.md")]
 pub mod durability {}
+
+#[doc = include_str!("proof.md")]
+pub mod proof {}
 
 #[doc = include_str!("threats.md")]
 pub mod threats {}
