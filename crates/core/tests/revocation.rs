@@ -114,10 +114,14 @@ fn ends_are_told_once_whether_or_not_the_store_tells() {
         let heard = events.clone();
         let sessions = revocable_core::Sessions::builder(setup.store.clone())
             .clock(setup.clock.clone())
-            .observer(move |event: &revocable_core::Event<'_>| {
-                if let revocable_core::Event::Ended(ended) = event {
+            .observer(move |event: &revocable_core::Event<'_>| match event {
+                revocable_core::Event::Ended(ended) => {
                     heard.lock().unwrap().push(ended.reason);
                 }
+                revocable_core::Event::EverythingEnded { reason, .. } => {
+                    heard.lock().unwrap().push(*reason);
+                }
+                _ => {}
             })
             .build()
             .unwrap();
@@ -135,6 +139,8 @@ fn ends_are_told_once_whether_or_not_the_store_tells() {
             sessions.create("alice").await.unwrap();
             setup.clock.advance(HOUR);
             sessions.sweep(SweepBudget::default()).await.unwrap();
+            sessions.create("alice").await.unwrap();
+            sessions.revoke_everything().await.unwrap();
         });
         assert_eq!(
             *events.lock().unwrap(),
@@ -142,7 +148,8 @@ fn ends_are_told_once_whether_or_not_the_store_tells() {
                 EndReason::LoggedOut,
                 EndReason::Administrator,
                 EndReason::LoggedOutEverywhere,
-                EndReason::Expired
+                EndReason::Expired,
+                EndReason::Administrator
             ],
             "plain: {plain}"
         );
@@ -248,6 +255,33 @@ fn a_watch_sees_expiry_and_other_processes_when_refreshed() {
         assert!(poll_once(pin!(&mut second)).is_pending());
         assert_eq!(ours.refresh_watches().await.unwrap(), 1);
         assert_eq!(second.await, EndReason::Expired);
+    });
+}
+
+#[test]
+fn a_watch_ends_when_a_lookup_meets_the_end() {
+    let setup = setup();
+    // Somebody else on the same store, who does not tell us.
+    setup.store.plain.store(true, Ordering::Relaxed);
+    let ours = revocable_core::Sessions::builder(setup.store.clone())
+        .clock(setup.clock.clone())
+        .build()
+        .unwrap();
+    block_on(async {
+        let (of_revoked, revoked) = ours.create("alice").await.unwrap();
+        let (of_expired, expired) = ours.create("alice").await.unwrap();
+        let mut first = ours.watch(revoked.id()).await.unwrap();
+        let mut second = ours.watch(expired.id()).await.unwrap();
+        setup.sessions.revoke(revoked.id()).await.unwrap();
+        assert!(ours.lookup(&of_revoked).await.unwrap().is_none());
+        assert_eq!(poll_once(pin!(&mut first)), Poll::Ready(EndReason::Unknown));
+        assert!(poll_once(pin!(&mut second)).is_pending());
+        setup.clock.advance(2 * HOUR);
+        assert!(ours.lookup(&of_expired).await.unwrap().is_none());
+        assert_eq!(
+            poll_once(pin!(&mut second)),
+            Poll::Ready(EndReason::Expired)
+        );
     });
 }
 

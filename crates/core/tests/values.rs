@@ -95,6 +95,38 @@ fn the_codec_takes_what_a_record_may_hold_and_no_more() {
 }
 
 #[test]
+fn a_request_is_refused_for_what_is_wrong_with_its_record() {
+    let request = |record| CreateRequest {
+        record,
+        expected_epoch: None,
+        cap: None,
+        liveness: Liveness::at(0),
+    };
+    let with_data = |len| Record {
+        data: vec![0; len].into(),
+        ..record()
+    };
+    assert!(request(with_data(Record::MAX_DATA_LEN)).validate().is_ok());
+    let other = UserId::new("bob").unwrap();
+    let wrong = [
+        with_data(Record::MAX_DATA_LEN + 1),
+        with_data(Record::MAX_DATA_LEN + 2),
+        Record {
+            id: SessionId::new(0, Bucket::of(&other), [3; 8]),
+            ..record()
+        },
+        Record {
+            idle_timeout_ms: 0,
+            ..record()
+        },
+    ];
+    for record in wrong {
+        let error = request(record).validate().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    }
+}
+
+#[test]
 fn a_change_takes_as_much_data_as_a_record_may_hold() {
     let change = |len| Change {
         liveness: Liveness::at(0),
