@@ -167,6 +167,7 @@ fn a_crash_while_the_engine_made_its_files_is_no_obstacle() {
     fs::write(folder.path().join("revocable-sled.new"), "1\n").unwrap();
     fs::write(folder.path().join("conf"), "segment_s").unwrap();
     fs::write(folder.path().join("db"), [1; 40]).unwrap();
+    fs::write(folder.path().join("snap.0000000000000000"), "half").unwrap();
     let store = SledStore::open(folder.path()).unwrap();
     create(&store, &record("alice", 1, Vec::new()));
     drop(store);
