@@ -1,6 +1,7 @@
 //! Programs of all verbs on all embedded stores at once, which have to reply
 //! alike.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -18,13 +19,14 @@ pub struct Stores {
 }
 
 impl Stores {
-    /// Opens them, new and empty.
+    /// Opens them, new and empty, with their files in a folder for temporary
+    /// ones, which may be in memory: nothing here is about durability.
     ///
     /// # Panics
     ///
     /// If there is no room for their files.
-    pub fn open() -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    pub fn open(temporary: &Path) -> Self {
+        let folder = tempfile::tempdir_in(temporary).expect("a temporary folder can be made");
         let path = |name| folder.path().join(name);
         let sqlite = |name| SqliteStore::builder(path(name)).exclusive(true).open();
         let sqlite = |name| sqlite(name).expect("a new file can be made");

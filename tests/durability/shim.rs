@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 /// Compiled once in a test process, with the C compiler that the build needed
-/// anyway.
+/// anyway, into the folder of the test's own program.
 ///
 /// # Panics
 ///
@@ -15,14 +15,17 @@ fn library() -> &'static Path {
     static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
     LIBRARY.get_or_init(|| {
         let source = concat!(env!("CARGO_MANIFEST_DIR"), "/durability/shim.c");
-        let number = std::process::id();
-        let library = std::env::temp_dir().join(format!("revocable_shim_{number}.so"));
+        let program = std::env::current_exe().expect("tests have a path");
+        let library = program.with_file_name("revocable_shim.so");
+        // Whole or not at all: another test may be loading it.
+        let new = library.with_extension(std::process::id().to_string());
         let status = Command::new("cc")
             .args(["-O1", "-shared", "-fPIC", "-o"])
-            .arg(&library)
+            .arg(&new)
             .args([source, "-ldl", "-lpthread"])
             .status();
         assert!(status.is_ok_and(|status| status.success()), "cc failed");
+        std::fs::rename(&new, &library).expect("both are in one folder");
         library
     })
 }
