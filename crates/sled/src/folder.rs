@@ -179,12 +179,15 @@ impl Folder {
     /// To be called when the database is made and on the disk: from now on it
     /// is one that may hold sessions.
     pub(crate) fn finish(&mut self) -> Result<()> {
-        let Some(_locked) = self.making.take() else {
+        let Some(locked) = self.making.take() else {
             return Ok(());
         };
         fs::rename(self.path.join(NEW_MARKER), self.path.join(MARKER))
             .and_then(|()| sync_folder(&self.path))
-            .map_err(|error| cannot("write to", &self.path, &error))
+            .map_err(|error| cannot("write to", &self.path, &error))?;
+        // Closed, it could still be open in a process that is being started.
+        let _ = locked.unlock();
+        Ok(())
     }
 
     /// Takes the others' right to read what the engine has made.

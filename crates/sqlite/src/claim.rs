@@ -16,8 +16,7 @@ use crate::open::Location;
 /// files of the same name.
 #[derive(Debug)]
 pub(crate) struct Claim {
-    // Closing it releases the lock.
-    _file: Option<File>,
+    file: Option<File>,
     exclusive: bool,
 }
 
@@ -40,7 +39,7 @@ impl Claim {
         };
         match locked {
             Ok(file) => Ok(Self {
-                _file: Some(file),
+                file: Some(file),
                 exclusive,
             }),
             Err(TryLockError::WouldBlock) => Err(Fault::new(
@@ -57,7 +56,7 @@ impl Claim {
                 if !exclusive && error.kind() == io::ErrorKind::Unsupported =>
             {
                 Ok(Self {
-                    _file: None,
+                    file: None,
                     exclusive,
                 })
             }
@@ -77,5 +76,16 @@ impl Claim {
     /// Whether nobody else may open the file.
     pub(crate) fn is_exclusive(&self) -> bool {
         self.exclusive
+    }
+}
+
+impl Drop for Claim {
+    /// Lets go at once. To close the file is not enough: a process that this one
+    /// is just starting has it open too, until it is another program.
+    fn drop(&mut self) {
+        if let Some(file) = &self.file {
+            // Whatever fails here, closing it is what is left to do.
+            let _ = file.unlock();
+        }
     }
 }
