@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use revocable::{Result, SessionStore, SledStore, SqliteStore};
 
@@ -40,7 +41,12 @@ impl Backend {
         let path = folder.join("sessions");
         Ok(match self {
             Self::Sqlite => Arc::new(SqliteStore::open(path)?),
-            Self::Sled => Arc::new(SledStore::open(path)?),
+            // A disk that hangs is noticed while a test still waits.
+            Self::Sled => Arc::new(
+                SledStore::builder(path)
+                    .write_timeout(Duration::from_secs(5))
+                    .open()?,
+            ),
         })
     }
 }

@@ -1,7 +1,6 @@
 //! Errors of the disk, by the shim and on a file system without room.
 
 use std::collections::BTreeSet;
-use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -72,7 +71,7 @@ fn fail_everywhere(backend: Backend, count: u64, errno: i32) {
         places.parse().expect("REVOCABLE_FAULTS is a number")
     });
     let mut kinds = BTreeSet::new();
-    let (mut met, mut hung) = (0, 0);
+    let mut met = 0;
     for place in 0..places {
         // Close together at first, where the store is made.
         let first = 1 + place + place * place / 8;
@@ -83,17 +82,13 @@ fn fail_everywhere(backend: Backend, count: u64, errno: i32) {
         let inner = client_process(program, backend, &root, &clients, STEPS);
         let mut command = Command::new("timeout");
         command
-            .args(["-s", "KILL", "20"])
+            .args(["-s", "KILL", "60"])
             .arg(program)
             .args(inner.get_args());
         shim::fail(shim::watch(&mut command, &root), first, count, errno);
         let output = command.output().expect("the clients' program can be run");
-        // The engine of sled may wait for ever for a write that has failed: then
-        // nobody is answered, and nothing is acknowledged that is not there.
-        let killed = output.status.code() == Some(137) || output.status.signal() == Some(9);
-        let hangs = backend == Backend::Sled && killed;
-        hung += u64::from(hangs);
-        assert!(output.status.success() || hangs, "{output:?}");
+        // 137 if it had to be ended: somebody was never answered.
+        assert!(output.status.success(), "call {first}: {output:?}");
         let said = String::from_utf8_lossy(&output.stdout);
         let failed = hear(&said, &mut clients);
         met += u64::from(!failed.is_empty());
@@ -116,7 +111,7 @@ fn fail_everywhere(backend: Backend, count: u64, errno: i32) {
         check(backend, &root, &clients).unwrap_or_else(|why| panic!("{place}: {why}"));
     }
     println!(
-        "{}: errors met at {met} of {places} places, {hung} hung: {kinds:?}",
+        "{}: errors met at {met} of {places} places: {kinds:?}",
         backend.name()
     );
     assert!(met > 0, "no fault was met");
@@ -155,7 +150,7 @@ fn fill_a_file_system(backend: Backend) {
     let program = env!("CARGO_BIN_EXE_crash_client");
     let inner = client_process(program, backend, &small, &clients, 5_000);
     let script = "mount -t tmpfs -o size=900k tmpfs \"$1\" && out=$2 && small=$1 && shift 2 \
-                  && { timeout -s KILL 60 \"$@\" || [ $? = 137 ]; } && cp -a \"$small/.\" \"$out\"";
+                  && timeout -s KILL 60 \"$@\" && cp -a \"$small/.\" \"$out\"";
     let output = Command::new("unshare")
         .args(["-rm", "sh", "-ec", script, "sh"])
         .args([&small, &out])

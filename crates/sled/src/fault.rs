@@ -62,6 +62,24 @@ impl Fault {
         }
     }
 
+    /// While the writer hangs, for who comes then: nothing was begun.
+    pub(crate) fn hangs() -> Self {
+        Self::new(
+            ErrorKind::Unavailable,
+            "the writer hangs in a write that the disk does not answer; try again later, and \
+             look at the disk and the system's log",
+        )
+    }
+
+    /// The same for who waits for a write.
+    pub(crate) fn hung() -> Self {
+        Self::new(
+            ErrorKind::UnknownOutcome,
+            "the writer hangs in a write that the disk does not answer, and this one may yet \
+             take effect: repeat the call later",
+        )
+    }
+
     pub(crate) fn io(what: &str, error: &std::io::Error) -> Self {
         let kind = match error.kind() {
             std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => ErrorKind::Full,

@@ -25,7 +25,9 @@
 //!   (RUSTSEC-2025-0057) and `instant` (RUSTSEC-2024-0384).
 //! - Its log grows: with 100,000 live sessions, and millions of others that came
 //!   and went, it was thirteen times as large as what lived in it.
-//! - A full disk or an I/O error stops the store until it is opened again.
+//! - A full disk or an I/O error stops the store until it is opened again. After
+//!   such an error its engine has been seen to wait for ever; the store notices,
+//!   but then only a new process can open the folder.
 //!
 //! # What is promised
 //!
@@ -66,6 +68,7 @@
 //! | folder not empty and not ours, newer format, no permission | `Configuration` from `open` | it is left as it is; the message says what to do |
 //! | another store has the folder | `Unavailable` from `open`, after two seconds | works when that store is closed |
 //! | a write or a sync fails | `UnknownOutcome` for what was under way, then `Unavailable` for everything | open the store again when the disk is well |
+//! | the disk or the engine does not answer a write in [time](SledStoreBuilder::write_timeout) | `UnknownOutcome` for who waits, then `Unavailable` for everything | works again when the write comes to an end; if it never does, start the process again |
 //! | a damaged record | `Corrupt` for that session | it can be revoked; listings, sweeps and revoke-alls go on |
 //! | a damaged log | `Corrupt` | restore a backup and revoke everything, or remove the folder |
 
@@ -80,6 +83,7 @@ mod options;
 mod shared;
 mod store;
 mod sweep;
+mod watch;
 mod writer;
 
 #[cfg(test)]

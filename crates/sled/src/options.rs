@@ -11,6 +11,7 @@ use crate::fault::{self, Fault};
 use crate::folder::{Disk, Folder, Sync};
 use crate::shared::{FLOOR, GENERATION, POSITION, Shared, Trees, number};
 use crate::store::SledStore;
+use crate::watch::Watch;
 use crate::writer::Writer;
 
 /// How long opening waits for a lock. The engine lets go of a folder a moment
@@ -33,6 +34,7 @@ pub struct SledStoreBuilder {
     path: PathBuf,
     cache: u64,
     queue: usize,
+    write_timeout: Duration,
 }
 
 impl SledStoreBuilder {
@@ -41,6 +43,7 @@ impl SledStoreBuilder {
             path: path.to_owned(),
             cache: 64 << 20,
             queue: 4_096,
+            write_timeout: Duration::from_secs(30),
         }
     }
 
@@ -58,6 +61,19 @@ impl SledStoreBuilder {
     /// least 1.
     pub fn queue_bound(mut self, bound: usize) -> Self {
         self.queue = bound.max(1);
+        self
+    }
+
+    /// How long the disk may take over a write; 30 seconds unless told otherwise,
+    /// at least one millisecond. After that who waits is told
+    /// [`UnknownOutcome`](ErrorKind::UnknownOutcome), and everybody else
+    /// [`Unavailable`](ErrorKind::Unavailable), lookups too, until the write comes
+    /// to an end. If it never does, which the engine does not rule out after an
+    /// error of the disk, only a new process can open the folder again.
+    pub fn write_timeout(mut self, timeout: Duration) -> Self {
+        // Longer than a day is for ever, and a sum must not overflow.
+        let day = Duration::from_secs(86_400);
+        self.write_timeout = timeout.clamp(Duration::from_millis(1), day);
         self
     }
 
@@ -104,7 +120,8 @@ impl SledStoreBuilder {
         database.flush()?;
         let disk = sync(Disk::new(&folder)?);
         folder.finish()?;
-        let shared = Arc::new(Shared::new(database, meta, trees, position));
+        let watch = Arc::new(Watch::new(self.write_timeout));
+        let shared = Arc::new(Shared::new(database, meta, trees, position, watch));
         let writer = Writer::start(Arc::clone(&shared), disk, floor, garbage, self.queue)?;
         Ok(SledStore::new(writer, shared))
     }

@@ -1,13 +1,20 @@
 //! The database, as readers and the writer see it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
-use revocable_core::{Bucket, EndListeners, Record, SessionId, UserId};
+use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+use revocable_core::{Bucket, EndListeners, ErrorKind, Record, SessionId, UserId};
 use sled::{Db, Tree};
 
 use crate::fault::{Fault, Result};
 use crate::keys;
+use crate::watch::Watch;
+
+/// How long a reader waits while a transaction is applied. That takes
+/// milliseconds, and far longer only if the engine hangs in it.
+const READ_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The names in `meta`.
 pub(crate) const GENERATION: &str = "generation";
@@ -92,7 +99,7 @@ fn tree_name(name: &str, generation: u64) -> String {
 /// A record, or what is left of one.
 #[derive(Debug, Clone)]
 pub(crate) enum Found {
-    Whole(std::sync::Arc<Record>),
+    Whole(Arc<Record>),
     Damaged,
 }
 
@@ -101,13 +108,13 @@ impl Found {
         match Record::decode(bytes) {
             // A whole record in another's place is damage too.
             Ok(record) if record.id == id && id.bucket() == Bucket::of(&record.user) => {
-                Self::Whole(std::sync::Arc::new(record))
+                Self::Whole(Arc::new(record))
             }
             _ => Self::Damaged,
         }
     }
 
-    pub(crate) fn whole(self) -> Result<std::sync::Arc<Record>> {
+    pub(crate) fn whole(self) -> Result<Arc<Record>> {
         match self {
             Self::Whole(record) => Ok(record),
             Self::Damaged => Err(Fault::corrupt_record()),
@@ -127,17 +134,25 @@ pub(crate) struct Shared {
     /// Of the last revocation.
     position: AtomicU64,
     poison: OnceLock<Fault>,
+    pub(crate) watch: Arc<Watch>,
     pub(crate) listeners: EndListeners,
 }
 
 impl Shared {
-    pub(crate) fn new(database: Db, meta: Tree, trees: Trees, position: u64) -> Self {
+    pub(crate) fn new(
+        database: Db,
+        meta: Tree,
+        trees: Trees,
+        position: u64,
+        watch: Arc<Watch>,
+    ) -> Self {
         Self {
             trees: RwLock::new(trees),
             meta,
             database,
             position: AtomicU64::new(position),
             poison: OnceLock::new(),
+            watch,
             listeners: EndListeners::new(),
         }
     }
@@ -145,14 +160,15 @@ impl Shared {
     /// The trees, while nobody changes them.
     pub(crate) fn read(&self) -> Result<RwLockReadGuard<'_, Trees>> {
         self.check()?;
-        // Poison of the lock tells of a panic in between; if a transaction was
-        // left half-way, the store is poisoned too.
-        Ok(self.trees.read().unwrap_or_else(PoisonError::into_inner))
+        match self.trees.try_read_for(READ_TIMEOUT) {
+            Some(trees) => Ok(trees),
+            None => Err(Fault::hangs()),
+        }
     }
 
     /// For the writer alone.
     pub(crate) fn write(&self) -> RwLockWriteGuard<'_, Trees> {
-        self.trees.write().unwrap_or_else(PoisonError::into_inner)
+        self.trees.write()
     }
 
     pub(crate) fn position(&self) -> u64 {
@@ -170,7 +186,7 @@ impl Shared {
 
     pub(crate) fn check(&self) -> Result<()> {
         match self.poison.get() {
-            None => Ok(()),
+            None => self.watch.check(),
             Some(poison) => Err(poison.clone()),
         }
     }
@@ -183,7 +199,7 @@ pub(crate) fn number(meta: &Tree, name: &str) -> Result<Option<u64>> {
         Some(value) => match keys::number(&value) {
             Some(number) => Ok(Some(number)),
             None => Err(Fault::new(
-                revocable_core::ErrorKind::Corrupt,
+                ErrorKind::Corrupt,
                 "the database's own numbers are damaged; remove the folder, which ends all \
                  sessions",
             )),

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::num::NonZeroU32;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Arc, Weak};
 
@@ -24,7 +23,8 @@ use crate::writer::{Request, Writer};
 /// See the [crate's documentation](crate) for what it promises, and for when to
 /// take SQLite instead. When the last clone is dropped, the store carries out
 /// the writes that wait and closes the database. That blocks for as long as it
-/// takes, save on the store's own thread.
+/// takes, at most for [a write's time](SledStoreBuilder::write_timeout), and not
+/// on the store's own thread.
 #[derive(Clone)]
 pub struct SledStore(Arc<Inner>);
 
@@ -43,13 +43,9 @@ impl Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
+        // The writer is to be the last that has the database, and closes it.
+        drop(self.shared.take());
         self.writer.stop();
-        let shared = self.shared.take();
-        // Closing, the engine syncs its log once more, and panics if the disk
-        // fails then. All that was acknowledged is synced already.
-        if catch_unwind(AssertUnwindSafe(|| drop(shared))).is_err() {
-            tracing::error!("the engine panicked while it closed the database");
-        }
     }
 }
 

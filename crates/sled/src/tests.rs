@@ -1,6 +1,7 @@
 //! Tests that look under the store, or put something under it.
 
 mod damage;
+mod hang;
 mod left_behind;
 mod support;
 mod sync;

@@ -39,18 +39,23 @@ impl Sync for Slow {
     }
 }
 
-struct Setup {
-    folder: TempDir,
-    store: SledStore,
-    begun: mpsc::Receiver<()>,
-    go_on: mpsc::Sender<()>,
-    halting: Arc<AtomicBool>,
+pub(super) struct Setup {
+    pub(super) folder: TempDir,
+    pub(super) store: SledStore,
+    pub(super) begun: mpsc::Receiver<()>,
+    pub(super) go_on: mpsc::Sender<()>,
+    pub(super) halting: Arc<AtomicBool>,
     failing: Arc<AtomicBool>,
     count: Arc<AtomicU32>,
 }
 
 fn setup() -> Setup {
     let folder = tempfile::tempdir().unwrap();
+    let builder = SledStoreBuilder::new(folder.path());
+    open(folder, builder)
+}
+
+pub(super) fn open(folder: TempDir, builder: SledStoreBuilder) -> Setup {
     let (begin, begun) = mpsc::channel();
     let (go_on, may_go_on) = mpsc::channel();
     let [halting, failing] = [(), ()].map(|()| Arc::new(AtomicBool::new(false)));
@@ -65,7 +70,7 @@ fn setup() -> Setup {
             count: Arc::clone(&count),
         })
     };
-    let store = SledStoreBuilder::new(folder.path()).try_open(slow).unwrap();
+    let store = builder.try_open(slow).unwrap();
     Setup {
         folder,
         store,

@@ -15,7 +15,10 @@ mod queue;
 mod request;
 mod thread;
 
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::thread::JoinHandle;
 
 use futures_channel::oneshot;
@@ -29,12 +32,14 @@ use self::thread::Thread;
 use crate::fault::{Fault, Result};
 use crate::folder::Sync;
 use crate::shared::Shared;
+use crate::watch::Watch;
 
 /// The handle of the writer thread.
 #[derive(Debug)]
 pub(crate) struct Writer {
     queue: Arc<Queue>,
     thread: Option<JoinHandle<()>>,
+    watch: Arc<Watch>,
 }
 
 impl Writer {
@@ -47,28 +52,41 @@ impl Writer {
         bound: usize,
     ) -> Result<Self> {
         let queue = Arc::new(Queue::new(bound));
+        let watch = Arc::clone(&shared.watch);
         let thread = Thread::new(shared, Arc::clone(&queue), disk, floor, garbage);
-        let thread = std::thread::Builder::new()
-            .name("revocable-sled-writer".into())
-            .spawn(move || thread.run())
-            .map_err(|error| Fault::io("start a thread", &error))?;
-        Ok(Self {
+        let thread = spawn("revocable-sled-writer", move || thread.run())?;
+        let writer = Self {
             queue,
             thread: Some(thread),
-        })
+            watch: Arc::clone(&watch),
+        };
+        // It ends by itself, after the writer.
+        spawn("revocable-sled-watch", move || watch.run())?;
+        Ok(writer)
     }
 
     /// Has a request carried out and waits for its outcome. Once this was
     /// polled it is carried out whether or not anybody goes on waiting.
     pub(crate) async fn ask<T>(&self, request: impl FnOnce(Answer<T>) -> Request) -> Result<T> {
-        let (answer, answered) = oneshot::channel();
+        // First, so that whoever is not refused below is told.
+        let mut hung = self.watch.listen();
+        self.watch.check()?;
+        let (answer, mut answered) = oneshot::channel();
         self.queue.add(request(answer))?;
-        answered.await.unwrap_or_else(|_| {
-            Err(Fault::new(
-                ErrorKind::UnknownOutcome,
-                "the writer gave no answer: repeat the call",
-            ))
+        poll_fn(|context| {
+            if let Poll::Ready(answer) = Pin::new(&mut answered).poll(context) {
+                return Poll::Ready(answer.unwrap_or_else(|_| {
+                    Err(Fault::new(
+                        ErrorKind::UnknownOutcome,
+                        "the writer gave no answer: repeat the call",
+                    ))
+                }));
+            }
+            Pin::new(&mut hung)
+                .poll(context)
+                .map(|()| Err(Fault::hung()))
         })
+        .await
     }
 
     /// Has a change applied within about a second, if nothing goes wrong.
@@ -78,17 +96,28 @@ impl Writer {
 }
 
 impl Writer {
-    /// Lets the thread carry out what waits and waits for it to end, unless it
-    /// is that thread that drops the store's last handle: in a listener, or in
-    /// a waker.
+    /// Lets the thread carry out what waits and close the database, and waits
+    /// for that, unless it is that thread that drops the store's last handle: in
+    /// a listener, or in a waker. A thread that hangs is left to itself.
     pub(crate) fn stop(&mut self) {
         self.queue.close();
         if let Some(thread) = self.thread.take()
             && thread.thread().id() != std::thread::current().id()
         {
-            let _ = thread.join();
+            if self.watch.wait_for_end() {
+                let _ = thread.join();
+            } else {
+                tracing::error!("the database stays open until the process ends");
+            }
         }
     }
+}
+
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
+    std::thread::Builder::new()
+        .name(name.into())
+        .spawn(run)
+        .map_err(|error| Fault::io("start a thread", &error))
 }
 
 impl Drop for Writer {
