@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use common::{HOUR, MINUTE, SECOND, block_on, setup};
+use common::{HOUR, MINUTE, SECOND, Setup, block_on, setup};
 use revocable_core::{EndReason, ErrorKind, SweepBudget, UserId};
 
 fn poll_once<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
@@ -231,15 +231,19 @@ fn dropped_watches_leave_nothing_behind() {
     assert_eq!(lookups(), before);
 }
 
+/// Sessions on the same store, which are not told what the others end.
+fn told_nothing(setup: &Setup) -> revocable_core::Sessions {
+    setup.store.plain.store(true, Ordering::Relaxed);
+    revocable_core::Sessions::builder(setup.store.clone())
+        .clock(setup.clock.clone())
+        .build()
+        .expect("the settings are the usual ones")
+}
+
 #[test]
 fn a_watch_sees_expiry_and_other_processes_when_refreshed() {
     let setup = setup();
-    // Somebody else on the same store, who does not tell us.
-    setup.store.plain.store(true, Ordering::Relaxed);
-    let ours = revocable_core::Sessions::builder(setup.store.clone())
-        .clock(setup.clock.clone())
-        .build()
-        .unwrap();
+    let ours = told_nothing(&setup);
     block_on(async {
         let (_, revoked) = ours.create("alice").await.unwrap();
         let (_, expired) = ours.create("alice").await.unwrap();
@@ -261,12 +265,7 @@ fn a_watch_sees_expiry_and_other_processes_when_refreshed() {
 #[test]
 fn a_watch_ends_when_a_lookup_meets_the_end() {
     let setup = setup();
-    // Somebody else on the same store, who does not tell us.
-    setup.store.plain.store(true, Ordering::Relaxed);
-    let ours = revocable_core::Sessions::builder(setup.store.clone())
-        .clock(setup.clock.clone())
-        .build()
-        .unwrap();
+    let ours = told_nothing(&setup);
     block_on(async {
         let (of_revoked, revoked) = ours.create("alice").await.unwrap();
         let (of_expired, expired) = ours.create("alice").await.unwrap();

@@ -1,6 +1,5 @@
-//! The folder: whose it is, who may read it, and when it is on the disk.
+//! The folder: whose it is, and who may read it.
 
-use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
@@ -224,83 +223,6 @@ impl Folder {
     fn warn_if_others_may_read(&self) {}
 }
 
-/// Makes what was flushed survive a power cut. A trait, so that tests can see
-/// when, and have it fail.
-pub(crate) trait Sync: Send {
-    fn sync(&mut self) -> io::Result<()>;
-}
-
-/// Makes what the engine has written survive a power cut. The engine's own
-/// `flush` hands its buffers to the system and has it begin to write; it does
-/// not wait for the disk (it ends in `sync_file_range` on Linux).
-#[derive(Debug)]
-pub(crate) struct Disk {
-    /// The engine's log, by a handle of our own.
-    log: File,
-    /// Values too large for the log are files of their own.
-    blobs: PathBuf,
-    synced: HashSet<OsString>,
-}
-
-impl Disk {
-    /// Of a database that is open.
-    pub(crate) fn new(folder: &Folder) -> Result<Self> {
-        let path = folder.path().join("db");
-        let log = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open(&path)
-            .map_err(|error| cannot("open", &path, &error))?;
-        let mut disk = Self {
-            log,
-            blobs: folder.path().join("blobs"),
-            synced: HashSet::new(),
-        };
-        // The engine writes its settings once, before its log, and leaves it to
-        // chance when they reach the disk. Half of them is a damaged database.
-        File::open(folder.path().join("conf"))
-            .and_then(|settings| settings.sync_all())
-            .and_then(|()| disk.sync())
-            .and_then(|()| sync_folder(folder.path()))
-            .map_err(|error| cannot("sync", folder.path(), &error))?;
-        Ok(disk)
-    }
-
-    fn sync_blobs(&mut self) -> io::Result<()> {
-        let entries = match fs::read_dir(&self.blobs) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            entries => entries?,
-        };
-        let mut there = HashSet::new();
-        let mut new = false;
-        for entry in entries {
-            let name = entry?.file_name();
-            if !self.synced.contains(&name) {
-                match File::open(self.blobs.join(&name)) {
-                    Ok(file) => file.sync_all()?,
-                    // The engine has removed it meanwhile.
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                    Err(error) => return Err(error),
-                }
-                new = true;
-            }
-            there.insert(name);
-        }
-        self.synced = there;
-        if new {
-            sync_folder(&self.blobs)?;
-        }
-        Ok(())
-    }
-}
-
-impl Sync for Disk {
-    fn sync(&mut self) -> io::Result<()> {
-        self.sync_blobs()?;
-        self.log.sync_data()
-    }
-}
-
 /// Whether the folder was not there before.
 fn make(path: &Path) -> io::Result<bool> {
     let mut builder = DirBuilder::new();
@@ -325,7 +247,7 @@ fn private(_: &Path, _: u32) -> io::Result<()> {
 }
 
 /// Makes new names survive a power cut.
-fn sync_folder(path: &Path) -> io::Result<()> {
+pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
     if !cfg!(unix) {
         return Ok(());
     }
@@ -344,7 +266,7 @@ fn sync_folder(path: &Path) -> io::Result<()> {
 }
 
 /// A person has to do something, save for a full disk.
-fn cannot(what: &str, path: &Path, error: &io::Error) -> Fault {
+pub(crate) fn cannot(what: &str, path: &Path, error: &io::Error) -> Fault {
     let kind = match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::Full,
         _ => ErrorKind::Configuration,

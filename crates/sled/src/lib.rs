@@ -76,6 +76,7 @@
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+mod disk;
 mod fault;
 mod folder;
 mod keys;

@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use revocable_core::{ErrorKind, Result};
 
+use crate::disk::{Disk, Sync};
 use crate::fault::{self, Fault};
-use crate::folder::{Disk, Folder, Sync};
+use crate::folder::Folder;
 use crate::shared::{FLOOR, GENERATION, POSITION, Shared, Trees, number};
 use crate::store::SledStore;
 use crate::watch::Watch;

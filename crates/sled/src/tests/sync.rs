@@ -12,7 +12,7 @@ use revocable_core::{EndReason, ErrorKind, SessionStore};
 use tempfile::TempDir;
 
 use super::support::*;
-use crate::folder::Sync;
+use crate::disk::Sync;
 use crate::{SledStore, SledStoreBuilder};
 
 /// A disk that a test can halt and break.

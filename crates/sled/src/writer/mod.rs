@@ -29,8 +29,8 @@ pub(crate) use request::{Answer, Request};
 
 use self::queue::Queue;
 use self::thread::Thread;
+use crate::disk::Sync;
 use crate::fault::{Fault, Result};
-use crate::folder::Sync;
 use crate::shared::Shared;
 use crate::watch::Watch;
 

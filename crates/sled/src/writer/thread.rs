@@ -10,8 +10,8 @@ use sled::{IVec, Tree};
 use super::batch::Batch;
 use super::queue::{Queue, Work};
 use super::request::{Answer, Done, Request};
+use crate::disk::Sync;
 use crate::fault::{Fault, Result};
-use crate::folder::Sync;
 use crate::shared::{FLOOR, GENERATION, POSITION, Shared, Trees};
 
 /// How many keys of an ended generation are removed at a time.
