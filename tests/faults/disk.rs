@@ -96,10 +96,10 @@ fn fail_everywhere(backend: Backend, count: u64, errno: i32) {
         let is_open = said.starts_with("ready");
         let done: u64 = clients.iter().map(|(client, _)| client.next).sum();
         let place = format!("{} from call {first} on, {done} steps done", backend.name());
+        for kind in &failed {
+            assert!(TYPED.contains(&kind.as_str()), "{place}: {kind}");
+        }
         if is_open {
-            for kind in &failed {
-                assert!(TYPED.contains(&kind.as_str()), "{place}: {kind}");
-            }
             // SQLite goes on when the fault has passed. sled's state in memory
             // may differ from the disk's after an error, so it stops until it
             // is opened again.

@@ -265,15 +265,31 @@ pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
     }
 }
 
-/// A person has to do something, save for a full disk.
+/// What is wrong with the path a person has to put right; a disk that is full
+/// or fails may get well.
 pub(crate) fn cannot(what: &str, path: &Path, error: &io::Error) -> Fault {
-    let kind = match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::Full,
-        _ => ErrorKind::Configuration,
+    let (kind, advice) = match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            (ErrorKind::Full, "free some space")
+        }
+        io::ErrorKind::NotFound
+        | io::ErrorKind::NotADirectory
+        | io::ErrorKind::IsADirectory
+        | io::ErrorKind::AlreadyExists
+        | io::ErrorKind::PermissionDenied
+        | io::ErrorKind::ReadOnlyFilesystem
+        | io::ErrorKind::InvalidInput
+        | io::ErrorKind::InvalidFilename
+        | io::ErrorKind::InvalidData
+        | io::ErrorKind::Unsupported => (
+            ErrorKind::Configuration,
+            "check the path and the permissions",
+        ),
+        _ => (
+            ErrorKind::Unavailable,
+            "look at the disk and the system's log",
+        ),
     };
     let shown = path.display();
-    Fault::new(
-        kind,
-        format!("cannot {what} {shown} ({error}): check the path and the permissions"),
-    )
+    Fault::new(kind, format!("cannot {what} {shown} ({error}): {advice}"))
 }

@@ -63,7 +63,10 @@ impl Claim {
             Err(TryLockError::Error(error)) => {
                 let kind = match error.kind() {
                     io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::Full,
-                    _ => ErrorKind::Configuration,
+                    io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported => {
+                        ErrorKind::Configuration
+                    }
+                    _ => ErrorKind::Unavailable,
                 };
                 Err(Fault::new(
                     kind,

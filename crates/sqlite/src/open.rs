@@ -299,7 +299,15 @@ fn cannot(what: &str, path: &Path, error: &io::Error) -> Fault {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             (ErrorKind::Full, "free some space".to_owned())
         }
-        _ => (ErrorKind::Configuration, "check the path".to_owned()),
+        io::ErrorKind::InvalidInput
+        | io::ErrorKind::InvalidFilename
+        | io::ErrorKind::IsADirectory
+        | io::ErrorKind::AlreadyExists
+        | io::ErrorKind::Unsupported => (ErrorKind::Configuration, "check the path".to_owned()),
+        _ => (
+            ErrorKind::Unavailable,
+            "look at the disk and the system's log".to_owned(),
+        ),
     };
     Fault::new(kind, format!("cannot {what} {shown} ({error}): {advice}"))
 }
