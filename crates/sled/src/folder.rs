@@ -293,3 +293,21 @@ pub(crate) fn cannot(what: &str, path: &Path, error: &io::Error) -> Fault {
     let shown = path.display();
     Fault::new(kind, format!("cannot {what} {shown} ({error}): {advice}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A process that is being started has the marker open too, until it is
+    /// another program.
+    #[test]
+    fn a_finished_folder_is_let_go_whoever_still_has_the_marker_open() {
+        let path = tempfile::tempdir().unwrap();
+        let mut folder = Folder::claim(path.path()).unwrap();
+        let still_open = folder.making.as_ref().unwrap().try_clone().unwrap();
+        folder.finish().unwrap();
+        let marker = File::open(path.path().join(MARKER)).unwrap();
+        marker.try_lock().unwrap();
+        drop(still_open);
+    }
+}

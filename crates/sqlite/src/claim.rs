@@ -92,3 +92,27 @@ impl Drop for Claim {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// A process that is being started has every file of this one open until
+    /// it becomes another program. A second handle is the same to the lock.
+    #[test]
+    fn a_claim_ends_when_it_is_dropped_whoever_still_has_the_file_open() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s.db");
+        let location = Location::find(&path, Duration::ZERO, None).unwrap();
+        for exclusive in [true, false] {
+            let claim = Claim::take(&location, exclusive).unwrap();
+            let still_open = claim.file.as_ref().unwrap().try_clone().unwrap();
+            assert!(Claim::take(&location, true).is_err());
+            drop(claim);
+            Claim::take(&location, true).unwrap();
+            drop(still_open);
+        }
+    }
+}
