@@ -1,4 +1,4 @@
-//! Files that released versions wrote are opened, from now on.
+//! Files that earlier versions wrote are opened, from 0.1.0 on.
 //!
 //! `tests/fixtures` has a folder for each version. They are never written
 //! again; a version that changes what is written adds its own:
