@@ -229,6 +229,16 @@ mod tests {
     }
 
     #[test]
+    fn a_walk_that_came_to_the_end_with_its_last_row_is_at_the_end_and_not_used_up() {
+        let mut walk = Walk::new(usize::MAX, None, 3);
+        assert_eq!(walk.next_positions(3).len(), 3);
+        assert!(walk.is_at_end() && !walk.is_used_up());
+        let mut walk = Walk::new(usize::MAX, None, 3);
+        assert_eq!(walk.next_positions(4).len(), 3);
+        assert!(!walk.is_at_end() && walk.is_used_up());
+    }
+
+    #[test]
     fn a_walk_within_entries_visits_each_session_once_whatever_the_batch() {
         let entries = [
             0..1,

@@ -37,6 +37,20 @@ fn assert_sound(shard: &Shard, room: &Room) {
 }
 
 #[test]
+fn a_table_shrinks_when_less_than_a_quarter_of_it_is_used() {
+    let cases = [
+        (3, 16, None),
+        (3, 17, Some(6)),
+        (4, 17, None),
+        (24, 100, Some(48)),
+        (25, 100, None),
+    ];
+    for (len, capacity, expected) in cases {
+        assert_eq!(roomy(len, capacity), expected, "{len} of {capacity}");
+    }
+}
+
+#[test]
 fn the_index_and_the_room_agree_with_the_sessions_after_every_verb() {
     let (mut shard, room) = (Shard::new(), Room::new(150));
     let mut random = 1_u64;

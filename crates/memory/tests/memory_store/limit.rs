@@ -33,6 +33,12 @@ fn is_refused(store: &MemoryStore) -> bool {
 }
 
 #[test]
+fn the_limit_is_the_one_that_was_given() {
+    assert_eq!(MemoryStore::with_limit(7).limit(), 7);
+    assert_eq!(MemoryStore::new().limit(), usize::MAX);
+}
+
+#[test]
 fn concurrent_creates_fill_the_store_to_its_limit_and_not_beyond() {
     const THREADS: u64 = 8;
     const LIMIT: usize = 1_000;
