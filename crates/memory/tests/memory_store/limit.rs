@@ -4,7 +4,9 @@ use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use revocable_core::{CreateOutcome, CreateRequest, EndReason, ErrorKind, SessionStore};
+use revocable_core::{
+    Change, ChangeKind, CreateOutcome, CreateRequest, EndReason, ErrorKind, Liveness, SessionStore,
+};
 use revocable_memory::MemoryStore;
 
 use crate::support::{
@@ -36,6 +38,29 @@ fn is_refused(store: &MemoryStore) -> bool {
 fn the_limit_is_the_one_that_was_given() {
     assert_eq!(MemoryStore::with_limit(7).limit(), 7);
     assert_eq!(MemoryStore::new().limit(), usize::MAX);
+}
+
+#[test]
+fn a_store_is_empty_when_it_has_no_sessions() {
+    let store = MemoryStore::new();
+    assert!(store.is_empty());
+    create(&store, record(&user(1), 1, 1_000)).unwrap();
+    assert!(!store.is_empty());
+    assert!(format!("{store:?}").contains("len: 1"));
+}
+
+#[test]
+fn a_touch_takes_effect_at_once() {
+    let store = MemoryStore::new();
+    let session = record(&user(1), 1, 1_000);
+    let id = create(&store, session.clone()).unwrap();
+    let touch = Change {
+        liveness: Liveness::at(session.last_seen_ms + 1),
+        kind: ChangeKind::Touch,
+    };
+    assert!(store.update_soon(id, &touch), "it says that it saw to it");
+    let found = now(store.lookup(id)).unwrap().unwrap();
+    assert_eq!(found.last_seen_ms, session.last_seen_ms + 1);
 }
 
 #[test]
