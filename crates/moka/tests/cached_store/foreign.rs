@@ -74,6 +74,14 @@ fn a_store_that_others_may_write_to_is_not_cached_unawares() {
 }
 
 #[test]
+fn a_cache_passes_on_what_its_store_says_of_others() {
+    let setup = setup();
+    assert_eq!(setup.cached.sharing(), Sharing::Counted);
+    setup.store.foreign.store(7, Ordering::SeqCst);
+    assert_eq!(block_on(setup.cached.foreign_changes()).unwrap(), 7);
+}
+
+#[test]
 fn a_revocation_elsewhere_is_seen_when_the_time_is_over() {
     let setup = setup();
     let session = create_cached(&setup.store, &setup.cached, "alice");
