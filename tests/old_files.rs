@@ -56,11 +56,11 @@ fn sessions() -> Vec<Record> {
         data: Box::default(),
     };
     let renewed = |number: u8, successor| Record {
-        previous: Some(Previous {
+        previous: Some(Box::new(Previous {
             digest: digest(100 + number),
             replaced_ms: MADE_MS + 3,
             successor,
-        }),
+        })),
         ..record("alice", number)
     };
     let client = Client::new()

@@ -75,10 +75,12 @@ fn record(input: &mut Input<'_>) -> Record {
     Record {
         id: SessionId::new(input.ms(), Bucket::of(&user), input.array()),
         digest: Digest::from_bytes(input.array()),
-        previous: successor.map(|successor| Previous {
-            digest: Digest::from_bytes(input.array()),
-            replaced_ms: input.ms(),
-            successor,
+        previous: successor.map(|successor| {
+            Box::new(Previous {
+                digest: Digest::from_bytes(input.array()),
+                replaced_ms: input.ms(),
+                successor,
+            })
         }),
         created_ms: input.ms(),
         authenticated_ms: input.ms(),

@@ -163,14 +163,14 @@ impl Change {
                 renewal,
             } => Applied::changed(Record {
                 digest: *digest,
-                previous: Some(Previous {
+                previous: Some(Box::new(Previous {
                     digest: *expected,
                     replaced_ms: now_ms,
                     successor: match renewal {
                         Renewal::Periodic { salt } => Successor::Unconfirmed { salt: *salt },
                         Renewal::Immediate | Renewal::Reauthentication => Successor::Immediate,
                     },
-                }),
+                })),
                 authenticated_ms: match renewal {
                     Renewal::Reauthentication => now_ms,
                     Renewal::Periodic { .. } | Renewal::Immediate => record.authenticated_ms,
@@ -182,17 +182,17 @@ impl Change {
             ChangeKind::ConfirmSuccessor { digest } if record.digest != *digest => {
                 Applied::Conflict
             }
-            ChangeKind::ConfirmSuccessor { .. } => match &record.previous {
+            ChangeKind::ConfirmSuccessor { .. } => match record.previous.as_deref() {
                 Some(
                     previous @ Previous {
                         successor: Successor::Unconfirmed { .. },
                         ..
                     },
                 ) => Applied::changed(Record {
-                    previous: Some(Previous {
+                    previous: Some(Box::new(Previous {
                         successor: Successor::Presented { at_ms: now_ms },
                         ..previous.clone()
-                    }),
+                    })),
                     last_seen_ms: record.last_seen_ms.max(now_ms),
                     ..record.clone()
                 }),
@@ -300,11 +300,11 @@ mod tests {
         assert_eq!(apply_at(NOW_MS, renew(7, 2, periodic)), Applied::Conflict);
         assert_eq!(apply_at(NOW_MS, renew(7, 1, periodic)), Applied::Unchanged);
         let previous = |successor| {
-            Some(Previous {
+            Some(Box::new(Previous {
                 digest: digest(1),
                 replaced_ms: NOW_MS,
                 successor,
-            })
+            }))
         };
         let renewed = Record {
             digest: digest(2),

@@ -199,7 +199,7 @@ impl<'a> Input<'a> {
         (record.data.len() <= Record::MAX_DATA_LEN && idle_timeout_ms > 0).then_some(record)
     }
 
-    fn previous(&mut self) -> Option<Option<Previous>> {
+    fn previous(&mut self) -> Option<Option<Box<Previous>>> {
         let tag = self.byte()?;
         if tag == 0 {
             return Some(None);
@@ -216,11 +216,11 @@ impl<'a> Input<'a> {
             3 => Successor::Immediate,
             _ => return None,
         };
-        Some(Some(Previous {
+        Some(Some(Box::new(Previous {
             digest,
             replaced_ms,
             successor,
-        }))
+        })))
     }
 
     fn client(&mut self) -> Option<Client> {
@@ -261,11 +261,11 @@ mod tests {
             data: Box::default(),
         };
         let previous = |successor| {
-            Some(Previous {
+            Some(Box::new(Previous {
                 digest: Digest::from_bytes([6; 32]),
                 replaced_ms: 7,
                 successor,
-            })
+            }))
         };
         let salt = Salt::from_bytes([8; 32]);
         vec![

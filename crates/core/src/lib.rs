@@ -10,6 +10,7 @@
 //!
 //! No async runtime is needed or started, and there is no unsafe code.
 
+mod base64url;
 mod change;
 mod clock;
 mod codec;

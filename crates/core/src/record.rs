@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::id::{Bucket, SessionId};
@@ -15,6 +16,9 @@ use crate::user::UserId;
 ///
 /// A record holds nothing that suffices to present the session. `Debug` shows of
 /// the application's data its length only.
+///
+/// What a lookup looks at comes to three cache lines; what it seldom needs is
+/// behind a pointer.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Record {
     /// The public name. Its bucket is that of `user`.
@@ -24,7 +28,7 @@ pub struct Record {
     /// SHA-256 of the current token.
     pub digest: Digest,
     /// The token before, after a renewal.
-    pub previous: Option<Previous>,
+    pub previous: Option<Box<Previous>>,
     /// When the session was created.
     pub created_ms: i64,
     /// When the user last proved who they are: at creation, or later at a
@@ -77,8 +81,16 @@ pub enum Successor {
 
 /// What is kept of the client for a "your devices" page. None of it is
 /// verified and no decision rests on it.
+///
+/// Cheap to clone: the copies share what they hold.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Client(
+    /// `None` if nothing is known, so that equal clients compare equal.
+    Option<Arc<Known>>,
+);
+
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Client {
+struct Known {
     user_agent: Option<Box<str>>,
     ip: Option<IpAddr>,
     label: Option<Box<str>>,
@@ -99,7 +111,7 @@ impl Client {
     /// so it is cut at [`Client::MAX_USER_AGENT_LEN`] bytes (at a character's
     /// boundary) and control characters are dropped; never an error.
     #[must_use]
-    pub fn with_user_agent(mut self, user_agent: impl AsRef<str>) -> Self {
+    pub fn with_user_agent(self, user_agent: impl AsRef<str>) -> Self {
         let mut kept = String::new();
         for c in user_agent.as_ref().chars().filter(|c| !c.is_control()) {
             if kept.len() + c.len_utf8() > Self::MAX_USER_AGENT_LEN {
@@ -107,15 +119,14 @@ impl Client {
             }
             kept.push(c);
         }
-        self.user_agent = (!kept.is_empty()).then(|| kept.into());
-        self
+        let kept = (!kept.is_empty()).then(|| kept.into());
+        self.with(|known| known.user_agent = kept)
     }
 
     /// The client's address.
     #[must_use]
-    pub fn with_ip(mut self, ip: IpAddr) -> Self {
-        self.ip = Some(ip);
-        self
+    pub fn with_ip(self, ip: IpAddr) -> Self {
+        self.with(|known| known.ip = Some(ip))
     }
 
     /// A name that the application gives the device.
@@ -124,7 +135,7 @@ impl Client {
     ///
     /// [`InvalidInput`](crate::ErrorKind::InvalidInput) if it is longer than
     /// [`Client::MAX_LABEL_LEN`] bytes or holds control characters.
-    pub fn with_label(mut self, label: impl AsRef<str>) -> Result<Self> {
+    pub fn with_label(self, label: impl AsRef<str>) -> Result<Self> {
         let label = label.as_ref();
         if label.len() > Self::MAX_LABEL_LEN {
             return Err(Error::invalid("a client's label has at most 128 bytes"));
@@ -132,23 +143,29 @@ impl Client {
         if label.chars().any(char::is_control) {
             return Err(Error::invalid("a client's label has no control characters"));
         }
-        self.label = (!label.is_empty()).then(|| label.into());
-        Ok(self)
+        let label = (!label.is_empty()).then(|| label.into());
+        Ok(self.with(|known| known.label = label))
+    }
+
+    fn with(self, change: impl FnOnce(&mut Known)) -> Self {
+        let mut known = self.0.map(Arc::unwrap_or_clone).unwrap_or_default();
+        change(&mut known);
+        Self((known != Known::default()).then(|| Arc::new(known)))
     }
 
     /// The user agent, if known.
     pub fn user_agent(&self) -> Option<&str> {
-        self.user_agent.as_deref()
+        self.0.as_ref()?.user_agent.as_deref()
     }
 
     /// The address, if known.
     pub fn ip(&self) -> Option<IpAddr> {
-        self.ip
+        self.0.as_ref()?.ip
     }
 
     /// The application's name for the device, if it gave one.
     pub fn label(&self) -> Option<&str> {
-        self.label.as_deref()
+        self.0.as_ref()?.label.as_deref()
     }
 
     /// For stores: a client from its stored parts; `None` if a bound is
@@ -164,11 +181,23 @@ impl Client {
             })
         };
         (in_bounds(user_agent, Self::MAX_USER_AGENT_LEN) && in_bounds(label, Self::MAX_LABEL_LEN))
-            .then(|| Self {
-                user_agent: user_agent.map(Into::into),
-                ip,
-                label: label.map(Into::into),
+            .then(|| {
+                Self::new().with(|known| {
+                    known.user_agent = user_agent.map(Into::into);
+                    known.ip = ip;
+                    known.label = label.map(Into::into);
+                })
             })
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("user_agent", &self.user_agent())
+            .field("ip", &self.ip())
+            .field("label", &self.label())
+            .finish()
     }
 }
 
@@ -216,6 +245,7 @@ mod tests {
         assert!(kept.starts_with("aé"));
         assert!(kept.len() <= Client::MAX_USER_AGENT_LEN);
         assert_eq!(Client::new().with_user_agent("\n").user_agent(), None);
+        assert_eq!(client.with_user_agent("\n"), Client::new());
     }
 
     #[test]

@@ -7,6 +7,7 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
 
+use crate::base64url;
 use crate::id::SessionId;
 
 /// The credential of a session: its ID and a secret, 48 bytes, written as
@@ -52,7 +53,9 @@ impl Token {
         let mut token = Self {
             bytes: Zeroizing::new([0; Self::LEN]),
         };
-        Base64UrlUnpadded::decode(text, token.bytes.as_mut_slice()).ok()?;
+        if !base64url::decode(text, &mut token.bytes) {
+            return None;
+        }
         SessionId::from_slice(&token.bytes[..SessionId::LEN])?;
         Some(token)
     }
@@ -146,7 +149,17 @@ impl Digest {
 
 impl PartialEq for Digest {
     fn eq(&self, other: &Self) -> bool {
-        self.0.ct_eq(&other.0).into()
+        // Eight bytes at a time, in a time that does not depend on them.
+        let words = |bytes: &[u8; Self::LEN]| {
+            let word = |at: usize| {
+                let mut word = [0; 8];
+                word.copy_from_slice(&bytes[8 * at..][..8]);
+                u64::from_ne_bytes(word)
+            };
+            [word(0), word(1), word(2), word(3)]
+        };
+        let (own, other) = (words(&self.0), words(&other.0));
+        own.ct_eq(&other).into()
     }
 }
 

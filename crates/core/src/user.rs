@@ -1,7 +1,8 @@
 //! The key of the user that a session belongs to.
 
 use std::fmt;
-use std::sync::Arc;
+
+use smol_str::{SmolStr, ToSmolStr};
 
 use crate::error::Error;
 
@@ -11,7 +12,11 @@ use crate::error::Error;
 /// Use a key that never changes hands, such as a primary key; an e-mail
 /// address can be given to somebody else, and stands in logs. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct UserId(Arc<str>);
+pub struct UserId(
+    // Keys of up to 23 bytes are in place, so that a lookup need not fetch them
+    // from elsewhere.
+    SmolStr,
+);
 
 impl UserId {
     /// The longest key in bytes.
@@ -83,7 +88,7 @@ macro_rules! from_integer {
     ($($integer:ty),*) => {$(
         impl From<$integer> for UserId {
             fn from(key: $integer) -> Self {
-                Self(key.to_string().into())
+                Self(key.to_smolstr())
             }
         }
     )*};

@@ -150,13 +150,13 @@ fn a_change_takes_as_much_data_as_a_record_may_hold() {
 fn the_arrival_of_a_successor_is_a_use_of_the_session() {
     let renewed = Record {
         idle_timeout_ms: 100,
-        previous: Some(Previous {
+        previous: Some(Box::new(Previous {
             digest: Digest::from_bytes([6; 32]),
             replaced_ms: 1,
             successor: Successor::Unconfirmed {
                 salt: Salt::from_bytes([7; 32]),
             },
-        }),
+        })),
         ..record()
     };
     let kind = ChangeKind::ConfirmSuccessor {

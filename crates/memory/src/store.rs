@@ -169,6 +169,10 @@ impl SessionStore for MemoryStore {
         Ok(self.read(id.bucket()).lookup(id))
     }
 
+    fn lookup_now(&self, id: SessionId) -> Option<Result<Option<Arc<Record>>>> {
+        Some(Ok(self.read(id.bucket()).lookup(id)))
+    }
+
     async fn update(&self, id: SessionId, change: Change) -> Result<UpdateOutcome> {
         change.validate()?;
         let (outcome, _replaced) = self.write(id.bucket()).update(id, &change);

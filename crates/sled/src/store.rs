@@ -132,6 +132,10 @@ impl SessionStore for SledStore {
         Ok(self.find(id)?)
     }
 
+    fn lookup_now(&self, id: SessionId) -> Option<Result<Option<Arc<Record>>>> {
+        Some(self.find(id).map_err(Into::into))
+    }
+
     async fn update(&self, id: SessionId, change: Change) -> Result<UpdateOutcome> {
         change.validate()?;
         let change = Box::new(change);

@@ -201,7 +201,7 @@ fn previous(
     replaced_ms: ValueRef<'_>,
     salt: ValueRef<'_>,
     presented_ms: ValueRef<'_>,
-) -> Option<Option<Previous>> {
+) -> Option<Option<Box<Previous>>> {
     let null = ValueRef::Null;
     if digest == null {
         return (replaced_ms == null && salt == null && presented_ms == null).then_some(None);
@@ -216,11 +216,11 @@ fn previous(
         },
         _ => return None,
     };
-    Some(Some(Previous {
+    Some(Some(Box::new(Previous {
         digest: Digest::from_slice(blob(digest)?)?,
         replaced_ms: integer(replaced_ms)?,
         successor,
-    }))
+    })))
 }
 
 fn integer(value: ValueRef<'_>) -> Option<i64> {

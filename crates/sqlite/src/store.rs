@@ -120,6 +120,14 @@ impl SessionStore for SqliteStore {
         Ok(self.read(move |reader| row::read(reader, id)).await?)
     }
 
+    fn lookup_now(&self, id: SessionId) -> Option<Result<Option<Arc<Record>>>> {
+        if self.0.offload.is_some() {
+            return None;
+        }
+        let found = self.0.readers.read(|reader| row::read(reader, id));
+        Some(found.map_err(Into::into))
+    }
+
     async fn update(&self, id: SessionId, change: Change) -> Result<UpdateOutcome> {
         change.validate()?;
         let before = self.0.writer.take_soon(id);

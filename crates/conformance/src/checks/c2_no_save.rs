@@ -341,13 +341,13 @@ fn repeated_calls(context: &Context<'_>) -> Result<(), Stop> {
 
     for kind in kinds(&second) {
         let record = Record {
-            previous: Some(Previous {
+            previous: Some(Box::new(Previous {
                 digest: digest(9_200),
                 replaced_ms: store.base,
                 successor: Successor::Unconfirmed {
                     salt: Salt::from_bytes([4; Salt::LEN]),
                 },
-            }),
+            })),
             ..store.record(&user)
         };
         store.created(&record)?;

@@ -56,11 +56,11 @@ fn extremes(store: &Store<'_>) -> Vec<Record> {
     let mut records = Vec::new();
     for time in [i64::MIN, -1, 0, 1, i64::from(u32::MAX), i64::MAX] {
         let previous = |successor| {
-            Some(Previous {
+            Some(Box::new(Previous {
                 digest: Digest::from_bytes([0xff; Digest::LEN]),
                 replaced_ms: time,
                 successor,
-            })
+            }))
         };
         records.extend([
             Record {

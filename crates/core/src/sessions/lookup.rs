@@ -123,14 +123,41 @@ impl Sessions {
             });
             return Ok(Lookup::Rejected(Rejection::Malformed));
         };
-        let (record, standing, liveness) = match self.find(&token).await? {
-            Ok(found) => found,
+        let found = self.read(token.id()).await?;
+        // After the read, so that the processor can work on it while the record
+        // is still coming from memory.
+        let digest = token.digest();
+        // The time after the record was read: however long that took, what the
+        // record tells of is not in the future.
+        let liveness = self.liveness();
+        // Nearly every request ends here.
+        if let Some(record) = &found
+            && let Ok(standing) = self.judge(record, &digest, &liveness)
+            && !self.has_to_write(record, standing, &liveness)
+        {
+            let record = Arc::clone(record);
+            return Ok(Lookup::Live(self.session_of(record, standing, &liveness)));
+        }
+        // Boxed, so that the future of a lookup stays small.
+        Box::pin(self.conclude(token.id(), digest, found, liveness)).await
+    }
+
+    /// What is left to do when a token is refused or its use has to be written.
+    async fn conclude(
+        &self,
+        id: SessionId,
+        digest: Digest,
+        found: Option<Arc<Record>>,
+        liveness: Liveness,
+    ) -> Result<Lookup> {
+        let (record, standing) = match self.admit(id, &digest, found, &liveness).await? {
+            Ok(admitted) => admitted,
             Err(rejection) => return Ok(Lookup::Rejected(rejection)),
         };
         let record = match self.used(record, standing, liveness).await? {
             Ok(record) => record,
             Err(rejection) => {
-                self.reject(token.id(), rejection);
+                self.reject(id, rejection);
                 return Ok(Lookup::Rejected(rejection));
             }
         };
@@ -142,17 +169,35 @@ impl Sessions {
         &self,
         token: &Token,
     ) -> Result<std::result::Result<(Arc<Record>, Standing, Liveness), Rejection>> {
-        let digest = token.digest();
-        let id = token.id();
-        let Some(record) = self.inner.store.lookup(id).await? else {
+        let found = self.read(token.id()).await?;
+        let liveness = self.liveness();
+        let admitted = self
+            .admit(token.id(), &token.digest(), found, &liveness)
+            .await?;
+        Ok(admitted.map(|(record, standing)| (record, standing, liveness)))
+    }
+
+    async fn read(&self, id: SessionId) -> Result<Option<Arc<Record>>> {
+        match self.inner.store.lookup_now(id) {
+            Some(found) => found,
+            None => self.inner.store.lookup(id).await,
+        }
+    }
+
+    /// Lets a token in or refuses it, with all that follows from a refusal.
+    async fn admit(
+        &self,
+        id: SessionId,
+        digest: &Digest,
+        found: Option<Arc<Record>>,
+        liveness: &Liveness,
+    ) -> Result<std::result::Result<(Arc<Record>, Standing), Rejection>> {
+        let Some(record) = found else {
             self.reject(id, Rejection::Unknown);
             return Ok(Err(Rejection::Unknown));
         };
-        // The time after the record was read: however long that took, what the
-        // record tells of is not in the future.
-        let liveness = self.liveness();
-        match self.judge(&record, &digest, &liveness) {
-            Ok(standing) => Ok(Ok((record, standing, liveness))),
+        match self.judge(&record, digest, liveness) {
+            Ok(standing) => Ok(Ok((record, standing))),
             Err(rejection) => {
                 self.reject(id, rejection);
                 if rejection == Rejection::Reused && self.inner.policy.revoke_on_reuse() {
@@ -170,7 +215,7 @@ impl Sessions {
         digest: &Digest,
         liveness: &Liveness,
     ) -> std::result::Result<Standing, Rejection> {
-        let previous = match &record.previous {
+        let previous = match record.previous.as_deref() {
             _ if record.digest == *digest => None,
             Some(previous) if previous.digest == *digest => Some(previous),
             _ => return Err(Rejection::WrongSecret),
@@ -225,15 +270,25 @@ impl Sessions {
         standing: Standing,
         liveness: Liveness,
     ) -> Result<std::result::Result<Arc<Record>, Rejection>> {
-        let unconfirmed = record
-            .previous
-            .as_ref()
-            .is_some_and(|previous| matches!(previous.successor, Successor::Unconfirmed { .. }));
-        if standing == Standing::Current && unconfirmed {
+        if arrives(&record, standing) {
             self.confirm_successor(record, liveness).await
         } else {
             Ok(self.touch(record, liveness).await)
         }
+    }
+
+    /// Whether there is anything for [`used`](Self::used) to do.
+    fn has_to_write(&self, record: &Record, standing: Standing, liveness: &Liveness) -> bool {
+        arrives(record, standing) || self.touch_is_due(record, liveness)
+    }
+
+    fn touch_is_due(&self, record: &Record, liveness: &Liveness) -> bool {
+        let unseen_ms = liveness.now_ms.saturating_sub(record.last_seen_ms);
+        // A session may have a shorter idle timeout than the policy's interval
+        // was chosen for; in use, it must not end.
+        let interval_ms =
+            duration_ms(self.inner.policy.touch_interval()).min(record.idle_timeout_ms / 2);
+        unseen_ms >= interval_ms.max(1)
     }
 
     /// Written before anybody is let in by the new token: from then on the old
@@ -262,12 +317,7 @@ impl Sessions {
         record: Arc<Record>,
         liveness: Liveness,
     ) -> std::result::Result<Arc<Record>, Rejection> {
-        let unseen_ms = liveness.now_ms.saturating_sub(record.last_seen_ms);
-        // A session may have a shorter idle timeout than the policy's interval
-        // was chosen for; in use, it must not end.
-        let interval_ms =
-            duration_ms(self.inner.policy.touch_interval()).min(record.idle_timeout_ms / 2);
-        if unseen_ms < interval_ms.max(1) {
+        if !self.touch_is_due(&record, &liveness) {
             return Ok(record);
         }
         // A touch can wait, unless the session might look expired before it is
@@ -311,4 +361,14 @@ impl Sessions {
             rejection,
         });
     }
+}
+
+/// Whether a token that was made by a periodic renewal is presented for the
+/// first time.
+fn arrives(record: &Record, standing: Standing) -> bool {
+    let unconfirmed = record
+        .previous
+        .as_deref()
+        .is_some_and(|previous| matches!(previous.successor, Successor::Unconfirmed { .. }));
+    standing == Standing::Current && unconfirmed
 }

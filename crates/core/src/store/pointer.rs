@@ -36,6 +36,10 @@ macro_rules! forward_to_pointee {
                 (**self).lookup(id)
             }
 
+            fn lookup_now(&self, id: SessionId) -> Option<Result<Option<Arc<Record>>>> {
+                (**self).lookup_now(id)
+            }
+
             fn update<'a, 'f>(
                 &'a self,
                 id: SessionId,

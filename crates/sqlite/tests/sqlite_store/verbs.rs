@@ -36,10 +36,12 @@ fn every_column_comes_back_as_it_was() {
         for client in &clients {
             for len in [0, 1, 5_000, Record::MAX_DATA_LEN] {
                 let record = Record {
-                    previous: successor.map(|successor| Previous {
-                        digest: Digest::from_bytes([8; 32]),
-                        replaced_ms: -5,
-                        successor,
+                    previous: successor.map(|successor| {
+                        Box::new(Previous {
+                            digest: Digest::from_bytes([8; 32]),
+                            replaced_ms: -5,
+                            successor,
+                        })
                     }),
                     client: client.clone(),
                     created_ms: i64::MIN,

@@ -45,7 +45,7 @@ impl World {
         };
         Self {
             renewed: Record {
-                previous: Some(unconfirmed),
+                previous: Some(Box::new(unconfirmed)),
                 ..seen(&user, now_ms - 5 * MINUTE)
             },
             older: seen(&user, now_ms - 10 * MINUTE),
