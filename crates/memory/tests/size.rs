@@ -19,8 +19,7 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 /// What the application asked to be kept: the user's name, and what a record says
 /// of client and data.
-const USER_CLIENT_DATA: usize =
-    size_of::<UserId>() + size_of::<Client>() + size_of::<Box<[u8]>>();
+const USER_CLIENT_DATA: usize = size_of::<UserId>() + size_of::<Client>() + size_of::<Box<[u8]>>();
 
 fn allocated() -> usize {
     let stats = ALLOCATOR.stats();

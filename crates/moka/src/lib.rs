@@ -1,5 +1,4 @@
-//! On moka, for [Revocable](https://docs.rs/revocable): a cache that cannot
-//! serve a revoked session, [`CachedStore`], and a bounded store in memory,
+//! On moka, for [Revocable](https://docs.rs/revocable): a bounded store in memory,
 //! [`MokaStore`].
 
 #[cfg(doctest)]
@@ -7,8 +6,6 @@
 struct Readme;
 
 mod bounded;
-mod cached;
 mod weight;
 
 pub use bounded::MokaStore;
-pub use cached::{CachedStore, CachedStoreBuilder};

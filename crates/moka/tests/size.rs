@@ -7,8 +7,7 @@ use futures_executor::block_on;
 use revocable_core::{
     Bucket, Client, CreateRequest, Digest, Liveness, Record, SessionId, SessionStore, UserId,
 };
-use revocable_memory::MemoryStore;
-use revocable_moka::{CachedStore, MokaStore};
+use revocable_moka::MokaStore;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 #[global_allocator]
@@ -58,27 +57,4 @@ fn a_session_costs_no_more_than_it_is_counted_as() {
     let each = bytes_since(&region) / SESSIONS;
     println!("MokaStore: {each} bytes a session");
     assert!((400..=768).contains(&each), "MokaStore: {each}");
-    drop(bounded);
-
-    let memory = MemoryStore::new();
-    for n in 0..SESSIONS {
-        block_on(memory.create(request(n))).unwrap();
-    }
-    let cached = CachedStore::builder(memory)
-        .max_sessions(2 * SESSIONS)
-        .build()
-        .unwrap();
-    let region = Region::new(ALLOCATOR);
-    for n in 0..SESSIONS {
-        assert!(
-            block_on(cached.lookup(request(n).record.id))
-                .unwrap()
-                .is_some()
-        );
-    }
-    assert_eq!(cached.cached_sessions(), SESSIONS);
-    // The record is the store's here, and shared; behind a file it is not.
-    let each = bytes_since(&region) / SESSIONS + size_of::<Record>() as u64 + 32;
-    println!("CachedStore: {each} bytes a session");
-    assert!((400..=768).contains(&each), "CachedStore: {each}");
 }

@@ -55,16 +55,19 @@
 //! | `sqlite` | `SqliteStore`: durable; links the system's SQLite, 3.51.3 or newer |
 //! | `sqlite-bundled` | `sqlite` with the SQLite that is compiled in |
 //! | `sled` | `SledStore`: durable, in Rust alone |
-//! | `moka` | `CachedStore`: a cache in front of any store; `MokaStore`: bounded, in memory |
+//! | `moka` | `MokaStore`: bounded, in memory |
+//! | `cache` | `CachedStore`: a cache in front of any store |
 //!
 //! No async runtime is needed or started, and there is no unsafe code.
 
 pub mod guide;
 
+#[cfg(feature = "cache")]
+pub use revocable_cache::{self as cache, CachedStore};
 #[cfg(feature = "memory")]
 pub use revocable_memory::{self as memory, MemoryStore};
 #[cfg(feature = "moka")]
-pub use revocable_moka::{self as moka, CachedStore, MokaStore};
+pub use revocable_moka::{self as moka, MokaStore};
 #[cfg(feature = "sled")]
 pub use revocable_sled::{self as sled, SledStore};
 #[cfg(feature = "sqlite")]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use revocable_core::{Clock, SessionStore};
 
-use super::entries::Entries;
+use crate::entries::Entries;
 
 /// When the entries were last known to agree with the store.
 pub(crate) struct Foreign {
@@ -33,6 +33,11 @@ impl Foreign {
             count: AtomicU64::new(0),
             asking: AtomicBool::new(false),
         }
+    }
+
+    /// Whether the entries may be used, by what is known already.
+    pub(crate) fn is_known(&self) -> bool {
+        self.is_fresh(self.now())
     }
 
     /// Whether the entries may be used. If it is time, asks the store first;

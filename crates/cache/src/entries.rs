@@ -4,50 +4,58 @@ use std::fmt;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
-use moka::policy::EvictionPolicy;
-use moka::sync::Cache;
+use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::{OptionsBuilder, UnitWeighter};
 use revocable_core::{Bucket, Clock, EndListener, EndReason, Ended, Liveness, Record, SessionId};
 
-use super::Capacity;
-use super::stamps::{Stamp, Stamps};
-use crate::weight::weight;
+use crate::capacity::Capacity;
+use crate::stamps::{Stamp, Stamps};
 
-/// How many touches are remembered; some 10 MiB at the most. One that is
+/// How many touches are remembered; some 4 MiB at the most. One that is
 /// forgotten shows late, and nothing else.
-const MAX_TOUCHES: u64 = 65_536;
+const MAX_TOUCHES: usize = 65_536;
+
+/// How much of the cache is for sessions that were used more than once. The
+/// rest is for those that came last: a session that logs in now will be used, so
+/// it has to stay until then, and it must not take many others to a full cache
+/// to push it out. Those in constant use are not pushed out by a flood of
+/// logins.
+const USED_OFTEN: f64 = 0.75;
 
 /// A record as it was loaded.
 #[derive(Clone)]
-struct Entry {
-    record: Arc<Record>,
+pub(crate) struct Entry {
+    pub(crate) record: Arc<Record>,
     stamp: Stamp,
 }
 
 /// The entries. All that is told of a change passes here.
 pub(crate) struct Entries {
-    cache: Cache<SessionId, Entry, RandomState>,
+    cache: Cache<SessionId, Entry, Capacity, RandomState>,
     /// When sessions were touched, until the store shows it.
-    touches: Cache<SessionId, i64, RandomState>,
-    pub(super) stamps: Stamps,
+    touches: Cache<SessionId, i64, UnitWeighter, RandomState>,
+    pub(crate) stamps: Stamps,
     clock: Arc<dyn Clock>,
 }
 
 impl Entries {
     pub(crate) fn new(capacity: Capacity, clock: Arc<dyn Clock>) -> Self {
-        // Least recently used: moka's usual policy refuses new entries when it
-        // is full, and a session that logs in now is one that will be used.
-        let cache = Cache::builder().eviction_policy(EvictionPolicy::lru());
-        let cache = match capacity {
-            Capacity::Sessions(count) => cache.max_capacity(count),
-            Capacity::Bytes(bytes) => cache
-                .max_capacity(bytes)
-                .weigher(|_, entry: &Entry| weight(&entry.record)),
-        };
+        let options = OptionsBuilder::new()
+            .weight_capacity(capacity.bound())
+            .estimated_items_capacity(capacity.sessions())
+            .hot_allocation(USED_OFTEN)
+            .build()
+            .expect("both capacities are set");
+        let (hash, lifecycle) = (RandomState::default(), DefaultLifecycle::default());
         Self {
-            cache: cache.build_with_hasher(RandomState::default()),
-            touches: Cache::builder()
-                .max_capacity(MAX_TOUCHES)
-                .build_with_hasher(RandomState::default()),
+            cache: Cache::with_options(options, capacity, hash, lifecycle),
+            touches: Cache::with(
+                MAX_TOUCHES,
+                MAX_TOUCHES as u64,
+                UnitWeighter,
+                RandomState::default(),
+                DefaultLifecycle::default(),
+            ),
             stamps: Stamps::new(),
             clock,
         }
@@ -79,9 +87,9 @@ impl Entries {
         // Touched since: either the touch took this entry out, or it is seen
         // here.
         if self.awaits_touch(record) {
-            self.cache.invalidate(&record.id);
+            self.cache.remove(&record.id);
         } else if self.touches.contains_key(&record.id) {
-            self.touches.invalidate(&record.id);
+            self.touches.remove(&record.id);
         }
     }
 
@@ -91,39 +99,38 @@ impl Entries {
     /// in all the same is right in all else, so no stamp advances.
     pub(crate) fn touched(&self, id: SessionId, now_ms: i64) {
         self.touches.insert(id, now_ms);
-        self.cache.invalidate(&id);
+        self.cache.remove(&id);
     }
 
     /// Whether the record is from before a touch.
     fn awaits_touch(&self, record: &Record) -> bool {
-        let touched = self.touches.get(&record.id);
+        let touched = self.touches.peek(&record.id);
         touched.is_some_and(|now_ms| record.last_seen_ms < now_ms)
     }
 
     /// This session may have changed.
     pub(crate) fn forget(&self, id: SessionId) {
         self.stamps.advance_session(id);
-        self.cache.invalidate(&id);
+        self.cache.remove(&id);
     }
 
     /// Sessions of a user of this bucket may have ended; these did.
     pub(crate) fn forget_user(&self, bucket: Bucket, ended: &[SessionId]) {
         self.stamps.advance_bucket(bucket);
         for id in ended {
-            self.cache.invalidate(id);
+            self.cache.remove(id);
         }
     }
 
     /// Anything may have changed.
     pub(crate) fn forget_everything(&self) {
         self.stamps.advance_everybody();
-        self.cache.invalidate_all();
+        self.cache.clear();
     }
 
-    /// About how many there are, dead ones that were not yet removed included.
-    pub(crate) fn len(&self) -> u64 {
-        self.cache.run_pending_tasks();
-        self.cache.entry_count()
+    /// How many there are, dead ones that were not yet removed included.
+    pub(crate) fn len(&self) -> usize {
+        self.cache.len()
     }
 
     fn looks_live(&self, record: &Record) -> bool {

@@ -200,7 +200,7 @@ impl SessionStore for Staged {
     }
 }
 
-pub(crate) type Cached = revocable_moka::CachedStore<Arc<Staged>>;
+pub(crate) type Cached = revocable_cache::CachedStore<Arc<Staged>>;
 
 pub(crate) fn cached() -> (Arc<Staged>, Cached) {
     let store = Arc::new(Staged::new());

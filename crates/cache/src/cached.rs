@@ -1,11 +1,5 @@
 //! A cache in front of a store.
 
-mod builder;
-mod carry;
-mod entries;
-mod foreign;
-mod stamps;
-
 use std::fmt;
 use std::future::Future;
 use std::num::NonZeroU32;
@@ -18,12 +12,11 @@ use revocable_core::{
     SweepOutcome, SweepRequest, UpdateOutcome, UserId,
 };
 
-use self::carry::{Carried, Finisher};
-use self::entries::Entries;
-use self::foreign::Foreign;
-use self::stamps::Reach;
-
-pub use builder::CachedStoreBuilder;
+use crate::builder::CachedStoreBuilder;
+use crate::carry::{Carried, Finisher};
+use crate::entries::Entries;
+use crate::foreign::Foreign;
+use crate::stamps::Reach;
 
 /// A bounded cache in front of a store, itself a store: it answers lookups from
 /// memory, and never with a session that was revoked.
@@ -75,8 +68,9 @@ pub use builder::CachedStoreBuilder;
 ///
 /// # Costs
 ///
-/// A hit takes no lock, allocates nothing but the future's box, and asks the
-/// clock once, twice if others may write. A miss is the store's lookup and an
+/// A hit shares a lock with other hits, which an insertion takes for some
+/// nanoseconds; it allocates nothing, and asks the clock once, twice if others
+/// may write. A miss is the store's lookup and an
 /// insertion. While a write about a user is under way, lookups of the users of
 /// the same bucket, one in 4,096, go to the store; while a sweep takes a step
 /// or everything is being revoked, all do.
@@ -84,7 +78,7 @@ pub use builder::CachedStoreBuilder;
 /// ```
 /// use revocable_core::SessionStore;
 /// use revocable_memory::MemoryStore;
-/// use revocable_moka::CachedStore;
+/// use revocable_cache::CachedStore;
 ///
 /// let store = CachedStore::new(MemoryStore::new())?;
 /// # futures_executor::block_on(async {
@@ -101,15 +95,8 @@ pub struct CachedStore<S> {
     finisher: Finisher,
 }
 
-/// How much a cache may hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Capacity {
-    Sessions(u64),
-    Bytes(u64),
-}
-
 impl<S: SessionStore> CachedStore<S> {
-    /// A cache of 64 MiB, some 80,000 sessions with little data, in front of a
+    /// A cache of 64 MiB, some 100,000 sessions with little data, in front of a
     /// store that has its data to itself.
     ///
     /// # Errors
@@ -124,14 +111,28 @@ impl<S: SessionStore> CachedStore<S> {
         CachedStoreBuilder::new(store)
     }
 
+    pub(crate) fn from_parts(
+        store: S,
+        entries: Arc<Entries>,
+        foreign: Option<Arc<Foreign>>,
+        finisher: Finisher,
+    ) -> Self {
+        Self {
+            store: Arc::new(store),
+            entries,
+            foreign,
+            finisher,
+        }
+    }
+
     /// The store behind the cache. Change sessions through the cache, not
     /// through this.
     pub fn store(&self) -> &S {
         &self.store
     }
 
-    /// How many sessions are in the cache. Puts its books in order first.
-    pub fn cached_sessions(&self) -> u64 {
+    /// How many sessions are in the cache.
+    pub fn cached_sessions(&self) -> usize {
         self.entries.len()
     }
 
@@ -201,6 +202,26 @@ impl<S: SessionStore> SessionStore for CachedStore<S> {
             self.entries.fill(record, stamp);
         }
         Ok(found)
+    }
+
+    fn lookup_now(&self, id: SessionId) -> Option<Result<Option<Arc<Record>>>> {
+        // Whoever has to ask about the others first has to wait for that.
+        if self
+            .foreign
+            .as_ref()
+            .is_some_and(|foreign| !foreign.is_known())
+        {
+            return None;
+        }
+        if let Some(record) = self.entries.hit(id) {
+            return Some(Ok(Some(record)));
+        }
+        let stamp = self.entries.stamp(id);
+        let found = self.store.lookup_now(id)?;
+        if let Ok(Some(record)) = &found {
+            self.entries.fill(record, stamp);
+        }
+        Some(found)
     }
 
     async fn update(&self, id: SessionId, change: Change) -> Result<UpdateOutcome> {

@@ -5,8 +5,8 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
 use futures_executor::block_on;
+use revocable_cache::CachedStore;
 use revocable_core::{EndReason, ErrorKind, ManualClock, SessionStore, Sharing};
-use revocable_moka::CachedStore;
 
 use crate::staged::*;
 

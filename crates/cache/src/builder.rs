@@ -9,10 +9,11 @@ use revocable_core::{
     Clock, EndListener, Error, ErrorKind, Result, SessionStore, Sharing, SystemClock,
 };
 
-use super::carry::Finisher;
-use super::entries::Entries;
-use super::foreign::Foreign;
-use super::{CachedStore, Capacity};
+use crate::cached::CachedStore;
+use crate::capacity::Capacity;
+use crate::carry::Finisher;
+use crate::entries::Entries;
+use crate::foreign::Foreign;
 
 /// Builds a [`CachedStore`].
 #[must_use = "nothing is built before `build`"]
@@ -26,7 +27,7 @@ pub struct CachedStoreBuilder<S> {
 }
 
 impl<S: SessionStore> CachedStoreBuilder<S> {
-    pub(super) fn new(store: S) -> Self {
+    pub(crate) fn new(store: S) -> Self {
         Self {
             store,
             capacity: Capacity::Bytes(64 << 20),
@@ -37,16 +38,14 @@ impl<S: SessionStore> CachedStoreBuilder<S> {
         }
     }
 
-    /// The most sessions that are kept. Each takes some 800 bytes, and its data.
+    /// The most sessions that are kept. Each takes some 500 bytes, and its data.
     pub fn max_sessions(mut self, count: u64) -> Self {
         self.capacity = Capacity::Sessions(count);
         self
     }
 
     /// The most bytes that are kept, counted per session as its data, its
-    /// user's and its client's, and 768 more; 64 MiB unless told otherwise. For
-    /// some microseconds while sessions are being put in there may be a few
-    /// hundred more.
+    /// user's and its client's, and 512 more; 64 MiB unless told otherwise.
     pub fn max_bytes(mut self, bytes: u64) -> Self {
         self.capacity = Capacity::Bytes(bytes);
         self
@@ -133,12 +132,12 @@ impl<S: SessionStore> CachedStoreBuilder<S> {
         let weak = Arc::downgrade(&entries);
         let listener: Weak<dyn EndListener> = weak;
         self.store.subscribe(listener);
-        Ok(CachedStore {
-            store: Arc::new(self.store),
+        Ok(CachedStore::from_parts(
+            self.store,
             entries,
             foreign,
-            finisher: self.finisher,
-        })
+            self.finisher,
+        ))
     }
 }
 

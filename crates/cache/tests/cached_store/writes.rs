@@ -5,8 +5,8 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, mpsc};
 
 use futures_executor::block_on;
+use revocable_cache::CachedStore;
 use revocable_core::{EndReason, ErrorKind, SessionStore};
-use revocable_moka::CachedStore;
 
 use crate::staged::*;
 

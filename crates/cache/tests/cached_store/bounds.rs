@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use futures_executor::block_on;
+use revocable_cache::CachedStore;
 use revocable_core::{EndReason, ErrorKind, ManualClock, SessionStore};
-use revocable_moka::CachedStore;
 
 use crate::staged::*;
 
@@ -44,8 +44,8 @@ fn made_up_tokens_displace_nobody_and_are_not_kept() {
 
 #[test]
 fn no_more_is_kept_than_was_said_and_the_newest_stay() {
-    let by_count = |builder: revocable_moka::CachedStoreBuilder<_>| builder.max_sessions(50);
-    let by_bytes = |builder: revocable_moka::CachedStoreBuilder<_>| builder.max_bytes(50 * 800);
+    let by_count = |builder: revocable_cache::CachedStoreBuilder<_>| builder.max_sessions(50);
+    let by_bytes = |builder: revocable_cache::CachedStoreBuilder<_>| builder.max_bytes(50 * 520);
     let (one, other) = (Arc::new(Staged::new()), Arc::new(Staged::new()));
     for (store, builder) in [
         (&one, by_count(CachedStore::builder(Arc::clone(&one)))),

@@ -1,0 +1,24 @@
+//! For [Revocable](https://docs.rs/revocable): [`CachedStore`], a cache in front of
+//! any store that cannot serve a revoked session.
+//!
+//! ```text
+//! CachedStore ── stamps    the protocol: what may be served, whatever overlaps
+//!             ├─ entries   the records that were looked up, each with its stamp
+//!             ├─ carry     writes go on when their callers go away
+//!             └─ foreign   what others wrote to the store
+//! ```
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
+mod builder;
+mod cached;
+mod capacity;
+mod carry;
+mod entries;
+mod foreign;
+mod stamps;
+
+pub use builder::CachedStoreBuilder;
+pub use cached::CachedStore;
