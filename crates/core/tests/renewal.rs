@@ -278,6 +278,43 @@ fn a_renewal_of_unknown_outcome_is_settled() {
     }
 }
 
+/// The first attempt may have taken effect, whatever the second comes to: an
+/// answer that nothing was changed has the client keep a token that is dead.
+#[test]
+fn a_renewal_of_unknown_outcome_stays_so_when_its_repetition_fails() {
+    for second in [ErrorKind::Unavailable, ErrorKind::Full, ErrorKind::Corrupt] {
+        let setup = setup();
+        let fail = || {
+            setup
+                .store
+                .fail_after_lookup_with(ErrorKind::UnknownOutcome, true);
+            setup.store.fail(second, false);
+        };
+        let token = create(&setup);
+        fail();
+        let error = block_on(setup.sessions.renew(&token)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::UnknownOutcome);
+
+        // It happened; so did the successor's arrival.
+        let successor = renew(&setup, &token).unwrap();
+        fail();
+        let error = block_on(setup.sessions.lookup(&successor)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::UnknownOutcome);
+        assert!(setup.live(&successor));
+
+        fail();
+        let error = block_on(setup.sessions.renew_now(&successor)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::UnknownOutcome);
+        assert_eq!(setup.rejection(&successor), Some(Rejection::Replaced));
+
+        let token = create(&setup);
+        fail();
+        let error = block_on(setup.sessions.reauthenticated(&token)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::UnknownOutcome);
+        assert_eq!(setup.rejection(&token), Some(Rejection::Replaced));
+    }
+}
+
 /// Whatever the order in which old and new tokens come, the one that the client
 /// was last seen with leads to a live session.
 #[test]

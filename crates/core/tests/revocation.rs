@@ -74,6 +74,35 @@ fn a_revocation_that_failed_is_not_acknowledged() {
 }
 
 #[test]
+fn a_revocation_of_unknown_outcome_stays_so_when_its_repetition_fails() {
+    let setup = setup();
+    block_on(async {
+        let sessions = &setup.sessions;
+        let fail = || {
+            setup.store.fail(ErrorKind::UnknownOutcome, true);
+            setup.store.fail(ErrorKind::Unavailable, false);
+        };
+        let (token, session) = sessions.create("alice").await.unwrap();
+        fail();
+        let error = sessions.revoke(session.id()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::UnknownOutcome);
+        assert!(!setup.live(&token));
+
+        let (token, _) = sessions.create("alice").await.unwrap();
+        fail();
+        let error = sessions.revoke_all_for_user("alice").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::UnknownOutcome);
+        assert!(!setup.live(&token));
+
+        let (token, _) = sessions.create("alice").await.unwrap();
+        fail();
+        let error = sessions.revoke_everything().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::UnknownOutcome);
+        assert!(!setup.live(&token));
+    });
+}
+
+#[test]
 fn a_list_shows_live_sessions_in_pages() {
     let setup = setup();
     block_on(async {
