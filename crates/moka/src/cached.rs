@@ -49,6 +49,8 @@ pub use builder::CachedStoreBuilder;
 ///   after a revocation by another process returned never finds the session.
 ///   The store is asked at most so often, a change by anybody else empties the
 ///   cache, and if the store cannot answer nothing is served from the cache.
+///   Before anybody is told that a session was not used for too long, the store
+///   is [asked](SessionStore::lookup_fresh) in any case.
 /// - **Unknown**: refused, unless the application
 ///   [vouches for it](CachedStoreBuilder::sole_writer).
 ///
@@ -199,6 +201,17 @@ impl<S: SessionStore> SessionStore for CachedStore<S> {
         let found = self.store.lookup(id).await?;
         if let Some(record) = &found {
             self.entries.fill(record, stamp);
+        }
+        Ok(found)
+    }
+
+    async fn lookup_fresh(&self, id: SessionId) -> Result<Option<Arc<Record>>> {
+        let stamp = self.entries.stamp(id);
+        let found = self.store.lookup_fresh(id).await?;
+        match &found {
+            Some(record) => self.entries.fill(record, stamp),
+            // Others ended it, if it was here.
+            None => self.entries.remove(id),
         }
         Ok(found)
     }

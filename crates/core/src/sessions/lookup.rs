@@ -150,6 +150,7 @@ impl Sessions {
         found: Option<Arc<Record>>,
         liveness: Liveness,
     ) -> Result<Lookup> {
+        let (found, liveness) = self.look_again(id, &digest, found, liveness).await?;
         let (record, standing) = match self.admit(id, &digest, found, &liveness).await? {
             Ok(admitted) => admitted,
             Err(rejection) => return Ok(Lookup::Rejected(rejection)),
@@ -169,11 +170,11 @@ impl Sessions {
         &self,
         token: &Token,
     ) -> Result<std::result::Result<(Arc<Record>, Standing, Liveness), Rejection>> {
-        let found = self.read(token.id()).await?;
+        let (id, digest) = (token.id(), token.digest());
+        let found = self.read(id).await?;
         let liveness = self.liveness();
-        let admitted = self
-            .admit(token.id(), &token.digest(), found, &liveness)
-            .await?;
+        let (found, liveness) = self.look_again(id, &digest, found, liveness).await?;
+        let admitted = self.admit(id, &digest, found, &liveness).await?;
         Ok(admitted.map(|(record, standing)| (record, standing, liveness)))
     }
 
@@ -205,6 +206,40 @@ impl Sessions {
                 }
                 Ok(Err(rejection))
             }
+        }
+    }
+
+    /// Reads a session once more, past any cache, if its token is about to be
+    /// refused for want of use: it may have been used at another process.
+    async fn look_again(
+        &self,
+        id: SessionId,
+        digest: &Digest,
+        found: Option<Arc<Record>>,
+        liveness: Liveness,
+    ) -> Result<(Option<Arc<Record>>, Liveness)> {
+        let idle = Err(Rejection::Expired(Expired::Idle));
+        match &found {
+            Some(record) if self.judge(record, digest, &liveness) == idle => {
+                let found = self.inner.store.lookup_fresh(id).await?;
+                Ok((found, self.liveness()))
+            }
+            _ => Ok((found, liveness)),
+        }
+    }
+
+    /// The record of a session, read past any cache before it is said to be
+    /// idle.
+    pub(super) async fn record_of(
+        &self,
+        id: SessionId,
+        liveness: &Liveness,
+    ) -> Result<Option<Arc<Record>>> {
+        match self.read(id).await? {
+            Some(record) if liveness.expired(&*record) == Some(Expired::Idle) => {
+                self.inner.store.lookup_fresh(id).await
+            }
+            found => Ok(found),
         }
     }
 
