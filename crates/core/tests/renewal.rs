@@ -278,6 +278,37 @@ fn a_renewal_of_unknown_outcome_is_settled() {
     }
 }
 
+/// A token whose successor was presented at another process, past this one's
+/// cache.
+fn presented_elsewhere(setup: &Setup) -> Token {
+    let token = create(setup);
+    let successor = renew(setup, &token).unwrap();
+    *setup.store.cached.lock().unwrap() = setup.record(token.id());
+    let elsewhere = block_on(setup.elsewhere().lookup(&successor));
+    assert!(elsewhere.unwrap().is_some());
+    token
+}
+
+#[test]
+fn a_renewal_hands_out_no_successor_that_was_presented_elsewhere() {
+    let setup = setup();
+    let token = presented_elsewhere(&setup);
+    assert!(renew(&setup, &token).is_none());
+    setup.clock.advance(10 * SECOND);
+    assert!(block_on(setup.sessions.renew(&token)).unwrap().is_none());
+    assert_eq!(setup.record(token.id()), None, "reused");
+}
+
+#[test]
+fn a_renewal_for_security_sees_reuse_that_a_cache_hides() {
+    let setup = setup();
+    let token = presented_elsewhere(&setup);
+    setup.clock.advance(10 * SECOND);
+    let renewed = block_on(setup.sessions.renew_now(&token)).unwrap();
+    assert!(renewed.is_none());
+    assert_eq!(setup.record(token.id()), None, "reused");
+}
+
 /// The first attempt may have taken effect, whatever the second comes to: an
 /// answer that nothing was changed has the client keep a token that is dead.
 #[test]

@@ -49,8 +49,8 @@ pub use builder::CachedStoreBuilder;
 ///   after a revocation by another process returned never finds the session.
 ///   The store is asked at most so often, a change by anybody else empties the
 ///   cache, and if the store cannot answer nothing is served from the cache.
-///   Before anybody is told that a session was not used for too long, the store
-///   is [asked](SessionStore::lookup_fresh) in any case.
+///   Before anybody is told that a session was not used for too long, or gets a
+///   new token, the store is [asked](SessionStore::lookup_fresh) in any case.
 /// - **Unknown**: refused, unless the application
 ///   [vouches for it](CachedStoreBuilder::sole_writer).
 ///

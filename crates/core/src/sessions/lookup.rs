@@ -93,12 +93,15 @@ pub(super) enum Standing {
 impl Sessions {
     /// The live session of a token, or `None`.
     ///
-    /// Costs one digest and one lookup in the store. Records that the session
-    /// was used, at most once in the policy's touch interval, and does not wait
-    /// for that to be written unless the store cannot do otherwise or the idle
-    /// timeout is less than 30 seconds away. Waits for a write in two more cases:
-    /// a new token is presented for the first time after a periodic renewal, or a
-    /// replaced token is reused and the policy revokes the session for it.
+    /// Costs one digest and one lookup in the store, and a second one, past any
+    /// cache, before it says that the session was not used for too long.
+    ///
+    /// Records that the session was used, at most once in the policy's touch
+    /// interval, and does not wait for that to be written unless the store cannot
+    /// do otherwise or the idle timeout is less than 30 seconds away. Waits for a
+    /// write in two more cases: a new token is presented for the first time after
+    /// a periodic renewal, or a replaced token is reused and the policy revokes the
+    /// session for it.
     ///
     /// Never creates a session.
     ///
@@ -165,16 +168,17 @@ impl Sessions {
         Ok(Lookup::Live(self.session_of(record, standing, &liveness)))
     }
 
-    /// Finds the live session of a token, and deals with one that is refused.
-    pub(super) async fn find(
+    /// Finds the live session of a token, past any cache, and deals with one that
+    /// is refused: for renewals.
+    pub(super) async fn find_fresh(
         &self,
         token: &Token,
     ) -> Result<std::result::Result<(Arc<Record>, Standing, Liveness), Rejection>> {
-        let (id, digest) = (token.id(), token.digest());
-        let found = self.read(id).await?;
+        let found = self.inner.store.lookup_fresh(token.id()).await?;
         let liveness = self.liveness();
-        let (found, liveness) = self.look_again(id, &digest, found, liveness).await?;
-        let admitted = self.admit(id, &digest, found, &liveness).await?;
+        let admitted = self
+            .admit(token.id(), &token.digest(), found, &liveness)
+            .await?;
         Ok(admitted.map(|(record, standing)| (record, standing, liveness)))
     }
 

@@ -51,7 +51,8 @@ impl Sessions {
             return Ok(None);
         };
         for _ in 0..ATTEMPTS {
-            let Ok((record, standing, liveness)) = self.find(&token).await? else {
+            // A cache may not know yet that the successor was presented.
+            let Ok((record, standing, liveness)) = self.find_fresh(&token).await? else {
                 return Ok(None);
             };
             if standing != Standing::Current {
@@ -115,7 +116,7 @@ impl Sessions {
             return Ok(None);
         };
         for _ in 0..ATTEMPTS {
-            let Ok((record, _, liveness)) = self.find(&token).await? else {
+            let Ok((record, _, liveness)) = self.find_fresh(&token).await? else {
                 return Ok(None);
             };
             let mut secret = Secret::default();

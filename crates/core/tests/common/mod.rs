@@ -98,6 +98,15 @@ impl Setup {
         rejection(&self.sessions, token)
     }
 
+    /// Sessions at another process, which shares the store and no cache.
+    pub(crate) fn elsewhere(&self) -> Sessions {
+        Sessions::builder(self.store.inner.clone())
+            .clock(self.clock.clone())
+            .policy(policy())
+            .build()
+            .unwrap()
+    }
+
     pub(crate) fn record(&self, id: SessionId) -> Option<Arc<Record>> {
         block_on(self.store.inner.lookup(id)).unwrap()
     }
@@ -114,7 +123,7 @@ pub(crate) fn rejection(sessions: &Sessions, token: impl PresentedToken) -> Opti
 /// can do without what a store need not do.
 #[derive(Default)]
 pub(crate) struct TestStore {
-    pub(crate) inner: MemoryStore,
+    pub(crate) inner: Arc<MemoryStore>,
     /// Without deferred writes and without telling of ended sessions.
     pub(crate) plain: std::sync::atomic::AtomicBool,
     pub(crate) lookups: AtomicUsize,

@@ -93,6 +93,21 @@ fn a_session_in_use_elsewhere_is_not_over_for_a_tightened_policy() {
     assert!(poll(&mut (Box::pin(watch) as _)).is_pending());
 }
 
+/// Who renews again with the old token gets the same new one, until that has
+/// been presented; and here the other process knows.
+#[test]
+fn a_renewal_hands_out_no_token_that_was_presented_elsewhere() {
+    let two = two(idle_after(60), idle_after(60));
+    let (token, _) = block_on(two.there.create("alice")).unwrap();
+    let renewed = block_on(two.there.renew(&token)).unwrap().unwrap();
+    two.keep(&token);
+    let successor = renewed.token.unwrap();
+    assert!(block_on(two.there.lookup(&successor)).unwrap().is_some());
+    two.wrote();
+    let again = block_on(two.here.renew(&token)).unwrap().unwrap();
+    assert!(again.token.is_none());
+}
+
 #[test]
 fn a_fresh_read_asks_the_store_and_is_kept() {
     let (store, cached) = cached();
