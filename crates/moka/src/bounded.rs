@@ -332,7 +332,13 @@ impl SessionStore for MokaStore {
             self.held.settle();
             count
         };
-        self.listeners.everything_ended(count, reason);
+        // Others may log in by now.
+        let is_there = |id: SessionId| {
+            let _turn = self.read(id.bucket());
+            self.held.get(id).is_some()
+        };
+        self.listeners
+            .everything_before_ended(count, reason, is_there);
         Ok(count)
     }
 

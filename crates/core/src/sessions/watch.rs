@@ -83,7 +83,7 @@ impl Watchers {
         }
     }
 
-    fn ids(&self) -> Vec<SessionId> {
+    pub(super) fn ids(&self) -> Vec<SessionId> {
         self.lock().keys().copied().collect()
     }
 }
