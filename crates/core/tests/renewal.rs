@@ -208,6 +208,63 @@ fn a_renewal_for_security_kills_the_successor_of_a_periodic_one_too() {
     assert!(setup.live(&secure));
 }
 
+/// The browser's other requests carry the old token still. If they were answered
+/// as a forgery is, the application would clear the cookie that this renewal sets.
+#[test]
+fn a_renewal_for_security_by_a_token_that_awaits_its_successor_leaves_it_replaced() {
+    for step_up in [false, true] {
+        let setup = setup();
+        let token = create(&setup);
+        let lost = renew(&setup, &token).unwrap();
+        let renewed = if step_up {
+            block_on(setup.sessions.reauthenticated(&token))
+        } else {
+            block_on(setup.sessions.renew_now(&token))
+        };
+        let (secure, _) = renewed.unwrap().unwrap();
+        assert_eq!(setup.rejection(&token), Some(Rejection::Replaced));
+        assert_eq!(setup.rejection(&lost), Some(Rejection::WrongSecret));
+        assert!(setup.live(&secure));
+        // Nor does the other way round leave the successor a forgery.
+        let setup = common::setup();
+        let token = create(&setup);
+        let successor = renew(&setup, &token).unwrap();
+        block_on(setup.sessions.renew_now(&successor)).unwrap();
+        assert_eq!(setup.rejection(&successor), Some(Rejection::Replaced));
+    }
+}
+
+/// Once the client has the successor, its other requests carry that.
+#[test]
+fn a_renewal_for_security_in_the_overlap_leaves_the_successor_replaced() {
+    let setup = setup();
+    let token = create(&setup);
+    let successor = renew(&setup, &token).unwrap();
+    assert!(setup.live(&successor));
+    assert!(
+        block_on(setup.sessions.renew_now(&token))
+            .unwrap()
+            .is_some()
+    );
+    assert_eq!(setup.rejection(&successor), Some(Rejection::Replaced));
+    assert_eq!(setup.rejection(&token), Some(Rejection::WrongSecret));
+}
+
+/// The other tab's request is faster by a hair.
+#[test]
+fn a_renewal_for_security_whose_successor_arrives_meanwhile_starts_over() {
+    let setup = setup();
+    let token = create(&setup);
+    let successor = renew(&setup, &token).unwrap();
+    let (sessions, arriving) = (setup.sessions.clone(), successor.clone());
+    *setup.store.before_update.lock().unwrap() = Some(Box::new(move || {
+        assert!(block_on(sessions.lookup(&arriving)).unwrap().is_some());
+    }));
+    let (secure, _) = block_on(setup.sessions.renew_now(&token)).unwrap().unwrap();
+    assert_eq!(setup.rejection(&successor), Some(Rejection::Replaced));
+    assert!(setup.live(&secure));
+}
+
 #[test]
 fn step_up_makes_fresh_and_changes_the_secret_and_not_the_deadline() {
     let setup = setup();
