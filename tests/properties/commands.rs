@@ -313,7 +313,7 @@ impl World {
             (None, Err(_)) => {}
             (Some((new, session)), Ok(_)) => {
                 self.model
-                    .renew_now(token.id(), self.tokens.len(), authenticated);
+                    .renew_now(token.id(), number, self.tokens.len(), authenticated);
                 self.tokens.push(new);
                 self.compare(&session);
             }

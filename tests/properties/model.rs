@@ -181,9 +181,20 @@ impl Model {
     }
 
     /// A renewal for security, with or without a password.
-    pub(crate) fn renew_now(&mut self, id: SessionId, new: TokenNumber, authenticated: bool) {
+    pub(crate) fn renew_now(
+        &mut self,
+        id: SessionId,
+        presented: TokenNumber,
+        new: TokenNumber,
+        authenticated: bool,
+    ) {
+        let before = self.sessions[&id].previous;
         self.replace(id, new, Successor::Immediate);
         let session = self.sessions.get_mut(&id).expect("it was found");
+        // The client does not have the successor, so what it has is remembered.
+        if before == Some((presented, Successor::Unconfirmed)) {
+            session.previous = Some((presented, Successor::Immediate));
+        }
         if authenticated {
             session.authenticated = self.now;
         }

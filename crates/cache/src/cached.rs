@@ -42,6 +42,8 @@ use crate::stamps::Reach;
 ///   after a revocation by another process returned never finds the session.
 ///   The store is asked at most so often, a change by anybody else empties the
 ///   cache, and if the store cannot answer nothing is served from the cache.
+///   Before anybody is told that a session was not used for too long, or gets a
+///   new token, the store is [asked](SessionStore::lookup_fresh) in any case.
 /// - **Unknown**: refused, unless the application
 ///   [vouches for it](CachedStoreBuilder::sole_writer).
 ///
@@ -222,6 +224,17 @@ impl<S: SessionStore> SessionStore for CachedStore<S> {
             self.entries.fill(record, stamp);
         }
         Some(found)
+    }
+
+    async fn lookup_fresh(&self, id: SessionId) -> Result<Option<Arc<Record>>> {
+        let stamp = self.entries.stamp(id);
+        let found = self.store.lookup_fresh(id).await?;
+        match &found {
+            Some(record) => self.entries.fill(record, stamp),
+            // Others ended it, if it was here.
+            None => self.entries.remove(id),
+        }
+        Ok(found)
     }
 
     async fn update(&self, id: SessionId, change: Change) -> Result<UpdateOutcome> {

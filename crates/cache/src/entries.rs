@@ -65,7 +65,8 @@ impl Entries {
     pub(crate) fn hit(&self, id: SessionId) -> Option<Arc<Record>> {
         let Entry { record, stamp } = self.cache.get(&id)?;
         // One that looks expired is read again before anybody is told so: it
-        // may have been touched past this cache.
+        // may have been touched past this cache. So is one that is over by the
+        // policy alone, which the manager knows: `lookup_fresh`.
         (self.stamps.is_current(id, &stamp) && self.looks_live(&record)).then_some(record)
     }
 
@@ -91,6 +92,12 @@ impl Entries {
         } else if self.touches.contains_key(&record.id) {
             self.touches.remove(&record.id);
         }
+    }
+
+    /// The store does not have this session. That is no change, so no stamp
+    /// advances.
+    pub(crate) fn remove(&self, id: SessionId) {
+        self.cache.remove(&id);
     }
 
     /// The session was used, and the store will say so sooner or later. Until

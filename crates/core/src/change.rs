@@ -32,7 +32,10 @@ pub enum ChangeKind {
     Touch,
     /// A new secret, if the current one is still the expected.
     Renew {
-        /// The digest of the current token.
+        /// The digest of the token to replace, the current one. For security
+        /// it may also be the one before, as long as nobody is known to have
+        /// presented its successor: both die then, and the record goes on to
+        /// know the one that the client has.
         expected: Digest,
         /// The digest of the new token.
         digest: Digest,
@@ -88,6 +91,21 @@ impl Renewal {
             Self::Periodic { .. } => RenewalKind::Periodic,
             Self::Immediate => RenewalKind::Immediate,
             Self::Reauthentication => RenewalKind::Reauthentication,
+        }
+    }
+
+    /// Whether the token with this digest is one that it may replace.
+    fn may_replace(&self, expected: &Digest, record: &Record) -> bool {
+        if record.digest == *expected {
+            return true;
+        }
+        match (self, &record.previous) {
+            // It makes the same successor again; it is not replaced twice.
+            (Self::Periodic { .. }, _) | (_, None) => false,
+            (Self::Immediate | Self::Reauthentication, Some(previous)) => {
+                previous.digest == *expected
+                    && matches!(previous.successor, Successor::Unconfirmed { .. })
+            }
         }
     }
 }
@@ -156,7 +174,9 @@ impl Change {
             }),
 
             ChangeKind::Renew { digest, .. } if record.digest == *digest => Applied::Unchanged,
-            ChangeKind::Renew { expected, .. } if record.digest != *expected => Applied::Conflict,
+            ChangeKind::Renew {
+                expected, renewal, ..
+            } if !renewal.may_replace(expected, record) => Applied::Conflict,
             ChangeKind::Renew {
                 expected,
                 digest,
@@ -325,6 +345,36 @@ mod tests {
             ..immediate
         };
         assert_eq!(changed(applied), reauthenticated);
+    }
+
+    #[test]
+    fn for_security_a_token_is_replaced_also_while_it_awaits_its_successor() {
+        let salt = Salt::from_bytes([9; Salt::LEN]);
+        let periodic = Renewal::Periodic { salt };
+        let awaiting = changed(apply_at(600, renew(1, 2, periodic)));
+        let apply = |record: &Record, kind| {
+            let liveness = Liveness::at(NOW_MS);
+            Change { liveness, kind }.apply(record)
+        };
+        for renewal in [Renewal::Immediate, Renewal::Reauthentication] {
+            let replaced = changed(apply(&awaiting, renew(1, 3, renewal)));
+            let expected = Previous {
+                digest: digest(1),
+                replaced_ms: NOW_MS,
+                successor: Successor::Immediate,
+            };
+            assert_eq!(
+                (replaced.digest, replaced.previous.clone()),
+                (digest(3), Some(Box::new(expected)))
+            );
+            assert_eq!(apply(&replaced, renew(1, 3, renewal)), Applied::Unchanged);
+            assert_eq!(apply(&replaced, renew(1, 4, renewal)), Applied::Conflict);
+            assert_eq!(apply(&awaiting, renew(7, 3, renewal)), Applied::Conflict);
+            let confirm = ChangeKind::ConfirmSuccessor { digest: digest(2) };
+            let confirmed = changed(apply(&awaiting, confirm));
+            assert_eq!(apply(&confirmed, renew(1, 3, renewal)), Applied::Conflict);
+        }
+        assert_eq!(apply(&awaiting, renew(1, 3, periodic)), Applied::Conflict);
     }
 
     #[test]

@@ -85,6 +85,19 @@ pub trait EndListener: Send + Sync {
     /// All sessions that there were ended, `count` of them; they are not told
     /// one by one.
     fn everything_ended(&self, count: u64, reason: EndReason);
+
+    /// As `everything_ended`, told by a store in which sessions may have been
+    /// created since: those that `is_there` finds are not meant. It may be asked
+    /// until this returns, and takes a store's lock.
+    fn everything_before_ended(
+        &self,
+        count: u64,
+        reason: EndReason,
+        is_there: &dyn Fn(SessionId) -> bool,
+    ) {
+        let _ = is_there;
+        self.everything_ended(count, reason);
+    }
 }
 
 /// The listeners of a store: what a store embeds to implement
@@ -116,6 +129,17 @@ impl EndListeners {
     /// Tells all that every session ended.
     pub fn everything_ended(&self, count: u64, reason: EndReason) {
         self.each(|listener| listener.everything_ended(count, reason));
+    }
+
+    /// Tells all that every session ended but for those that `is_there` finds:
+    /// for stores that let go of their locks before they tell.
+    pub fn everything_before_ended(
+        &self,
+        count: u64,
+        reason: EndReason,
+        is_there: impl Fn(SessionId) -> bool,
+    ) {
+        self.each(|listener| listener.everything_before_ended(count, reason, &is_there));
     }
 
     fn each(&self, tell: impl Fn(&dyn EndListener)) {

@@ -115,6 +115,20 @@ pub trait SessionStore: Send + Sync + 'static {
         None
     }
 
+    /// As [`lookup`](Self::lookup), and never from a cache. Asked before anybody
+    /// is told that a session is over for want of use, or a new secret is handed
+    /// out: others at the same store may have used or renewed it meanwhile.
+    ///
+    /// A store in front of another one forwards it. Any other has nothing to
+    /// add.
+    ///
+    /// # Errors
+    ///
+    /// As for `lookup`.
+    async fn lookup_fresh(&self, id: SessionId) -> Result<Option<Arc<Record>>> {
+        self.lookup(id).await
+    }
+
     /// Applies a change to the session with this ID, by the rules of
     /// [`Change::apply`].
     ///

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use common::{HOUR, MINUTE, SECOND, block_on, policy, rejection, setup, setup_with};
 use revocable_core::{
-    ChangeKind, ErrorKind, Expired, NewSession, Policy, Rejection, Sessions, UserId,
+    ChangeKind, ErrorKind, Expired, NewSession, Policy, Rejection, SessionStore, Sessions, UserId,
 };
 
 #[test]
@@ -255,6 +255,81 @@ fn a_tightened_policy_holds_for_sessions_that_exist() {
         rejection(&relaxed, &text),
         Some(Rejection::Expired(Expired::Idle))
     );
+}
+
+/// Another process may have used the session since a cache read it.
+#[test]
+fn a_session_that_looks_idle_is_read_past_any_cache_before_anyone_is_told() {
+    let setup = setup();
+    let fresh = || setup.store.fresh.swap(0, Ordering::Relaxed);
+    block_on(async {
+        let (token, session) = setup.sessions.create("alice").await.unwrap();
+        let id = session.id();
+        let mut watch = setup.sessions.watch(id).await.unwrap();
+        let cached = setup.record(id);
+        setup.clock.advance(30 * MINUTE);
+        setup.sessions.lookup(&token).await.unwrap().unwrap();
+        *setup.store.cached.lock().unwrap() = cached;
+        assert_eq!(fresh(), 0);
+
+        setup.clock.advance(30 * MINUTE);
+        assert_eq!(setup.rejection(&token), None);
+        assert_eq!(fresh(), 1);
+        let modified = setup.sessions.modify(id, |n: &mut u32| *n += 1).await;
+        assert!(modified.unwrap().is_some());
+        assert_eq!(fresh(), 1);
+        assert_eq!(setup.sessions.refresh_watches().await.unwrap(), 0);
+        assert_eq!(fresh(), 1);
+        assert!(common::poll_once(&mut watch).is_pending());
+
+        // What cannot be read again is not over.
+        setup.store.fail_after_lookup(ErrorKind::Unavailable);
+        let error = setup.sessions.lookup(&token).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert!(common::poll_once(&mut watch).is_pending());
+
+        setup.clock.advance(HOUR);
+        let idle = Some(Rejection::Expired(Expired::Idle));
+        assert_eq!(setup.rejection(&token), idle);
+        assert!(common::poll_once(&mut watch).is_ready());
+        setup.sessions.revoke(id).await.unwrap();
+        assert_eq!(setup.rejection(&token), Some(Rejection::Unknown));
+    });
+}
+
+#[test]
+fn a_lookup_that_says_anything_else_reads_once() {
+    let setup = setup();
+    let (token, _) = block_on(setup.sessions.create("alice")).unwrap();
+    let (other, _) = block_on(setup.sessions.create("alice")).unwrap();
+    let forged = format!("{}{}", &token.expose()[..22], &other.expose()[22..]);
+    let unknown = block_on(common::setup().sessions.create("alice"))
+        .unwrap()
+        .0;
+    assert_eq!(setup.rejection(&token), None);
+    assert_eq!(setup.rejection("malformed"), Some(Rejection::Malformed));
+    assert_eq!(setup.rejection(&forged), Some(Rejection::WrongSecret));
+    assert_eq!(setup.rejection(&unknown), Some(Rejection::Unknown));
+    setup.clock.advance(24 * HOUR);
+    // Idle as well, which a forgery does not learn.
+    assert_eq!(setup.rejection(&forged), Some(Rejection::WrongSecret));
+    let absolute = Some(Rejection::Expired(Expired::Absolute));
+    assert_eq!(setup.rejection(&token), absolute);
+    assert_eq!(setup.store.fresh.load(Ordering::Relaxed), 0);
+    assert_eq!(setup.store.lookups.load(Ordering::Relaxed), 5);
+}
+
+#[test]
+fn a_pointer_to_a_store_asks_past_its_cache() {
+    let setup = setup();
+    let (_, session) = block_on(setup.sessions.create("alice")).unwrap();
+    let boxed: Box<dyn SessionStore> = Box::new(setup.store.clone());
+    assert!(
+        block_on(boxed.lookup_fresh(session.id()))
+            .unwrap()
+            .is_some()
+    );
+    assert_eq!(setup.store.fresh.load(Ordering::Relaxed), 1);
 }
 
 #[test]

@@ -208,6 +208,63 @@ fn a_renewal_for_security_kills_the_successor_of_a_periodic_one_too() {
     assert!(setup.live(&secure));
 }
 
+/// The browser's other requests carry the old token still. If they were answered
+/// as a forgery is, the application would clear the cookie that this renewal sets.
+#[test]
+fn a_renewal_for_security_by_a_token_that_awaits_its_successor_leaves_it_replaced() {
+    for step_up in [false, true] {
+        let setup = setup();
+        let token = create(&setup);
+        let lost = renew(&setup, &token).unwrap();
+        let renewed = if step_up {
+            block_on(setup.sessions.reauthenticated(&token))
+        } else {
+            block_on(setup.sessions.renew_now(&token))
+        };
+        let (secure, _) = renewed.unwrap().unwrap();
+        assert_eq!(setup.rejection(&token), Some(Rejection::Replaced));
+        assert_eq!(setup.rejection(&lost), Some(Rejection::WrongSecret));
+        assert!(setup.live(&secure));
+        // Nor does the other way round leave the successor a forgery.
+        let setup = common::setup();
+        let token = create(&setup);
+        let successor = renew(&setup, &token).unwrap();
+        block_on(setup.sessions.renew_now(&successor)).unwrap();
+        assert_eq!(setup.rejection(&successor), Some(Rejection::Replaced));
+    }
+}
+
+/// Once the client has the successor, its other requests carry that.
+#[test]
+fn a_renewal_for_security_in_the_overlap_leaves_the_successor_replaced() {
+    let setup = setup();
+    let token = create(&setup);
+    let successor = renew(&setup, &token).unwrap();
+    assert!(setup.live(&successor));
+    assert!(
+        block_on(setup.sessions.renew_now(&token))
+            .unwrap()
+            .is_some()
+    );
+    assert_eq!(setup.rejection(&successor), Some(Rejection::Replaced));
+    assert_eq!(setup.rejection(&token), Some(Rejection::WrongSecret));
+}
+
+/// The other tab's request is faster by a hair.
+#[test]
+fn a_renewal_for_security_whose_successor_arrives_meanwhile_starts_over() {
+    let setup = setup();
+    let token = create(&setup);
+    let successor = renew(&setup, &token).unwrap();
+    let (sessions, arriving) = (setup.sessions.clone(), successor.clone());
+    *setup.store.before_update.lock().unwrap() = Some(Box::new(move || {
+        assert!(block_on(sessions.lookup(&arriving)).unwrap().is_some());
+    }));
+    let (secure, _) = block_on(setup.sessions.renew_now(&token)).unwrap().unwrap();
+    assert_eq!(setup.rejection(&successor), Some(Rejection::Replaced));
+    assert!(setup.live(&secure));
+}
+
 #[test]
 fn step_up_makes_fresh_and_changes_the_secret_and_not_the_deadline() {
     let setup = setup();
@@ -275,6 +332,74 @@ fn a_renewal_of_unknown_outcome_is_settled() {
             .unwrap()
             .unwrap();
         assert!(setup.live(&secure));
+    }
+}
+
+/// A token whose successor was presented at another process, past this one's
+/// cache.
+fn presented_elsewhere(setup: &Setup) -> Token {
+    let token = create(setup);
+    let successor = renew(setup, &token).unwrap();
+    *setup.store.cached.lock().unwrap() = setup.record(token.id());
+    let elsewhere = block_on(setup.elsewhere().lookup(&successor));
+    assert!(elsewhere.unwrap().is_some());
+    token
+}
+
+#[test]
+fn a_renewal_hands_out_no_successor_that_was_presented_elsewhere() {
+    let setup = setup();
+    let token = presented_elsewhere(&setup);
+    assert!(renew(&setup, &token).is_none());
+    setup.clock.advance(10 * SECOND);
+    assert!(block_on(setup.sessions.renew(&token)).unwrap().is_none());
+    assert_eq!(setup.record(token.id()), None, "reused");
+}
+
+#[test]
+fn a_renewal_for_security_sees_reuse_that_a_cache_hides() {
+    let setup = setup();
+    let token = presented_elsewhere(&setup);
+    setup.clock.advance(10 * SECOND);
+    let renewed = block_on(setup.sessions.renew_now(&token)).unwrap();
+    assert!(renewed.is_none());
+    assert_eq!(setup.record(token.id()), None, "reused");
+}
+
+/// The first attempt may have taken effect, whatever the second comes to: an
+/// answer that nothing was changed has the client keep a token that is dead.
+#[test]
+fn a_renewal_of_unknown_outcome_stays_so_when_its_repetition_fails() {
+    for second in [ErrorKind::Unavailable, ErrorKind::Full, ErrorKind::Corrupt] {
+        let setup = setup();
+        let fail = || {
+            setup
+                .store
+                .fail_after_lookup_with(ErrorKind::UnknownOutcome, true);
+            setup.store.fail(second, false);
+        };
+        let token = create(&setup);
+        fail();
+        let error = block_on(setup.sessions.renew(&token)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::UnknownOutcome);
+
+        // It happened; so did the successor's arrival.
+        let successor = renew(&setup, &token).unwrap();
+        fail();
+        let error = block_on(setup.sessions.lookup(&successor)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::UnknownOutcome);
+        assert!(setup.live(&successor));
+
+        fail();
+        let error = block_on(setup.sessions.renew_now(&successor)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::UnknownOutcome);
+        assert_eq!(setup.rejection(&successor), Some(Rejection::Replaced));
+
+        let token = create(&setup);
+        fail();
+        let error = block_on(setup.sessions.reauthenticated(&token)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::UnknownOutcome);
+        assert_eq!(setup.rejection(&token), Some(Rejection::Replaced));
     }
 }
 

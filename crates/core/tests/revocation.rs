@@ -1,5 +1,7 @@
 //! Taking back, listing, watching, sweeping, telling.
 
+#![allow(clippy::unwrap_used, reason = "test code outside of a test function")]
+
 mod common;
 
 use std::pin::pin;
@@ -8,7 +10,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use common::{HOUR, MINUTE, SECOND, Setup, block_on, setup};
-use revocable_core::{EndReason, ErrorKind, SweepBudget, UserId};
+use revocable_core::{EndReason, ErrorKind, SessionStore, SweepBudget, UserId};
 
 fn poll_once<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
@@ -69,6 +71,35 @@ fn a_revocation_that_failed_is_not_acknowledged() {
         // Of unknown outcome: tried again.
         setup.store.fail(ErrorKind::UnknownOutcome, false);
         setup.sessions.revoke_all_for_user("alice").await.unwrap();
+        assert!(!setup.live(&token));
+    });
+}
+
+#[test]
+fn a_revocation_of_unknown_outcome_stays_so_when_its_repetition_fails() {
+    let setup = setup();
+    block_on(async {
+        let sessions = &setup.sessions;
+        let fail = || {
+            setup.store.fail(ErrorKind::UnknownOutcome, true);
+            setup.store.fail(ErrorKind::Unavailable, false);
+        };
+        let (token, session) = sessions.create("alice").await.unwrap();
+        fail();
+        let error = sessions.revoke(session.id()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::UnknownOutcome);
+        assert!(!setup.live(&token));
+
+        let (token, _) = sessions.create("alice").await.unwrap();
+        fail();
+        let error = sessions.revoke_all_for_user("alice").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::UnknownOutcome);
+        assert!(!setup.live(&token));
+
+        let (token, _) = sessions.create("alice").await.unwrap();
+        fail();
+        let error = sessions.revoke_everything().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::UnknownOutcome);
         assert!(!setup.live(&token));
     });
 }
@@ -229,6 +260,55 @@ fn dropped_watches_leave_nothing_behind() {
     let before = lookups();
     assert_eq!(block_on(setup.sessions.refresh_watches()).unwrap(), 0);
     assert_eq!(lookups(), before);
+}
+
+/// Creates and watches a session when it is told that everything ended: before
+/// whoever subscribed after it is told.
+struct LogsInAtOnce {
+    sessions: std::sync::Mutex<Option<revocable_core::Sessions>>,
+    watch: std::sync::Mutex<Option<revocable_core::Watch>>,
+}
+
+impl revocable_core::EndListener for LogsInAtOnce {
+    fn ended(&self, _: &[revocable_core::Ended]) {}
+    fn everything_ended(&self, _: u64, _: EndReason) {
+        if let Some(sessions) = self.sessions.lock().unwrap().take() {
+            let (_, session) = block_on(sessions.create("bob")).unwrap();
+            *self.watch.lock().unwrap() = Some(block_on(sessions.watch(session.id())).unwrap());
+        }
+    }
+}
+
+#[test]
+fn revoking_everything_ends_no_watch_of_a_session_created_since() {
+    let setup = setup();
+    let early = std::sync::Arc::new(LogsInAtOnce {
+        sessions: None.into(),
+        watch: None.into(),
+    });
+    let listener: std::sync::Arc<dyn revocable_core::EndListener> = early.clone();
+    // Before the sessions below do.
+    setup
+        .store
+        .inner
+        .subscribe(std::sync::Arc::downgrade(&listener));
+    let sessions = revocable_core::Sessions::builder(setup.store.clone())
+        .clock(setup.clock.clone())
+        .build()
+        .unwrap();
+    block_on(async {
+        let (_, old) = sessions.create("alice").await.unwrap();
+        let mut of_old = sessions.watch(old.id()).await.unwrap();
+        *early.sessions.lock().unwrap() = Some(sessions.clone());
+        assert_eq!(sessions.revoke_everything().await.unwrap(), 1);
+        let ended = Poll::Ready(EndReason::Administrator);
+        assert_eq!(poll_once(pin!(&mut of_old)), ended);
+        let mut of_new = early.watch.lock().unwrap().take().unwrap();
+        assert!(poll_once(pin!(&mut of_new)).is_pending());
+        assert_eq!(sessions.refresh_watches().await.unwrap(), 0);
+        sessions.revoke_everything().await.unwrap();
+        assert_eq!(poll_once(pin!(&mut of_new)), ended);
+    });
 }
 
 /// Sessions on the same store, which are not told what the others end.

@@ -209,7 +209,10 @@ impl SessionStore for MemoryStore {
             shards.iter_mut().map(clear).collect()
         };
         let count = removed.iter().map(|shard| shard.len() as u64).sum();
-        self.listeners.everything_ended(count, reason);
+        // Others may log in by now.
+        let is_there = |id: SessionId| self.read(id.bucket()).lookup(id).is_some();
+        self.listeners
+            .everything_before_ended(count, reason, is_there);
         Ok(count)
     }
 

@@ -7,7 +7,8 @@ mod sweep;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak,
+    Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError,
+    Weak,
 };
 
 use async_trait::async_trait;
@@ -130,6 +131,14 @@ impl MokaStore {
 
     fn lock(&self) -> MutexGuard<'_, Index> {
         self.index.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn try_lock(&self) -> Option<MutexGuard<'_, Index>> {
+        match self.index.try_lock() {
+            Ok(index) => Some(index),
+            Err(TryLockError::Poisoned(index)) => Some(index.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 
     fn read(&self, bucket: Bucket) -> RwLockReadGuard<'_, ()> {
@@ -273,7 +282,7 @@ impl SessionStore for MokaStore {
         // Somebody else writes, and perhaps for long: then this one is lost,
         // and comes again with the session's next use.
         if change.validate().is_ok()
-            && let Ok(index) = self.index.try_lock()
+            && let Some(index) = self.try_lock()
         {
             let updated = self.update_with(index, id, change);
             if updated.is_err() {
@@ -332,7 +341,13 @@ impl SessionStore for MokaStore {
             self.held.settle();
             count
         };
-        self.listeners.everything_ended(count, reason);
+        // Others may log in by now.
+        let is_there = |id: SessionId| {
+            let _turn = self.read(id.bucket());
+            self.held.get(id).is_some()
+        };
+        self.listeners
+            .everything_before_ended(count, reason, is_there);
         Ok(count)
     }
 
@@ -376,3 +391,6 @@ impl SessionStore for MokaStore {
         true
     }
 }
+
+#[cfg(test)]
+mod tests;

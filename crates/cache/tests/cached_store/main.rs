@@ -3,6 +3,7 @@
 
 mod bounds;
 mod foreign;
+mod fresh;
 mod plain_moka;
 mod races;
 mod staged;

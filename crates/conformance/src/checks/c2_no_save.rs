@@ -286,12 +286,17 @@ fn changes_as_the_model(context: &Context<'_>) -> Result<(), Stop> {
 }
 
 fn random_change(store: &Store<'_>, record: &Record, random: &mut Random<'_>) -> Change {
-    let digests: [Digest; 3] = [record.digest, digest(9_100), digest(9_101)];
+    let previous = record.previous.as_ref().map(|previous| previous.digest);
+    let digests: [Digest; 3] = [
+        record.digest,
+        previous.unwrap_or(digest(9_100)),
+        digest(9_101),
+    ];
     let salt = Salt::from_bytes(random.bytes());
     let kind = match random.below(6) {
         0 => ChangeKind::Touch,
         1 | 2 => ChangeKind::Renew {
-            expected: digests[random.below(2)],
+            expected: *random.pick(&digests),
             digest: *random.pick(&digests),
             renewal: *random.pick(&[
                 Renewal::Periodic { salt },
@@ -300,7 +305,7 @@ fn random_change(store: &Store<'_>, record: &Record, random: &mut Random<'_>) ->
             ]),
         },
         3 => ChangeKind::ConfirmSuccessor {
-            digest: digests[random.below(2)],
+            digest: *random.pick(&digests),
         },
         _ => ChangeKind::SetData {
             expected_version: record.version.wrapping_sub(u64::from(random.chance(3))),

@@ -46,6 +46,7 @@ pub(crate) enum Defect {
     OversizedDataDamages,
     RefusalStores,
     RenewalRevives,
+    RenewsTheCurrentTokenOnly,
     RenewsUnconditionally,
     ReopensAsCreated,
     ReopensTheGraveyard,
@@ -228,6 +229,7 @@ pub(crate) const CAUGHT: &[(Defect, &[&str])] = &[
     (OversizedDataDamages, &["oversized_data_damages_nothing"]),
     (RefusalStores, &["a_cap_that_refuses_changes_nothing"]),
     (RenewalRevives, &["a_late_renewal_does_not_revive"]),
+    (RenewsTheCurrentTokenOnly, &[EVERY_CHANGE]),
     (
         RenewsUnconditionally,
         &["of_renewals_of_one_token_one_wins", EVERY_CHANGE],

@@ -7,10 +7,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use revocable_core::{
-    Applied, Bucket, Change, ChangeKind, CreateOutcome, CreateRequest, EndListener, EndListeners,
-    EndReason, Ended, Epoch, Error, ErrorKind, Liveness, Page, Record, Result, RevokeAllOutcome,
-    RevokeAllRequest, SessionId, SessionStore, SweepCursor, SweepOutcome, SweepRequest,
-    UpdateOutcome, UserId,
+    Applied, Bucket, Change, ChangeKind, CreateOutcome, CreateRequest, Digest, EndListener,
+    EndListeners, EndReason, Ended, Epoch, Error, ErrorKind, Liveness, Page, Record, Result,
+    RevokeAllOutcome, RevokeAllRequest, SessionId, SessionStore, SweepCursor, SweepOutcome,
+    SweepRequest, UpdateOutcome, UserId,
 };
 
 use crate::defect::Defect::{self, *};
@@ -186,6 +186,12 @@ impl Store {
             }
             ChangeKind::Renew { expected, .. } if self.has(RenewsUnconditionally) => {
                 *expected = record.digest;
+            }
+            ChangeKind::Renew { expected, .. }
+                if self.has(RenewsTheCurrentTokenOnly) && *expected != record.digest =>
+            {
+                // As a statement that compares the one column.
+                *expected = Digest::from_bytes([0; Digest::LEN]);
             }
             ChangeKind::SetData {
                 expected_version, ..

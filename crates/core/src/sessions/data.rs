@@ -95,7 +95,7 @@ impl Sessions {
         F: FnMut(&mut T),
     {
         let liveness = self.liveness();
-        let mut session = match self.inner.store.lookup(id).await? {
+        let mut session = match self.record_of(id, &liveness).await? {
             Some(record) if liveness.is_live(&*record) => self.session(record, &liveness),
             _ => return Ok(None),
         };

@@ -53,4 +53,20 @@ impl EndListener for Hub {
         self.watchers.end_all(reason);
         self.emit(&Event::EverythingEnded { count, reason });
     }
+
+    fn everything_before_ended(
+        &self,
+        count: u64,
+        reason: EndReason,
+        is_there: &dyn Fn(SessionId) -> bool,
+    ) {
+        // A session that is watched from now on was looked up since. With no
+        // lock held: the store has its own.
+        for id in self.watchers.ids() {
+            if !is_there(id) {
+                self.watchers.end(id, reason);
+            }
+        }
+        self.emit(&Event::EverythingEnded { count, reason });
+    }
 }

@@ -93,12 +93,15 @@ pub(super) enum Standing {
 impl Sessions {
     /// The live session of a token, or `None`.
     ///
-    /// Costs one digest and one lookup in the store. Records that the session
-    /// was used, at most once in the policy's touch interval, and does not wait
-    /// for that to be written unless the store cannot do otherwise or the idle
-    /// timeout is less than 30 seconds away. Waits for a write in two more cases:
-    /// a new token is presented for the first time after a periodic renewal, or a
-    /// replaced token is reused and the policy revokes the session for it.
+    /// Costs one digest and one lookup in the store, and a second one, past any
+    /// cache, before it says that the session was not used for too long.
+    ///
+    /// Records that the session was used, at most once in the policy's touch
+    /// interval, and does not wait for that to be written unless the store cannot
+    /// do otherwise or the idle timeout is less than 30 seconds away. Waits for a
+    /// write in two more cases: a new token is presented for the first time after
+    /// a periodic renewal, or a replaced token is reused and the policy revokes the
+    /// session for it.
     ///
     /// Never creates a session.
     ///
@@ -150,6 +153,7 @@ impl Sessions {
         found: Option<Arc<Record>>,
         liveness: Liveness,
     ) -> Result<Lookup> {
+        let (found, liveness) = self.look_again(id, &digest, found, liveness).await?;
         let (record, standing) = match self.admit(id, &digest, found, &liveness).await? {
             Ok(admitted) => admitted,
             Err(rejection) => return Ok(Lookup::Rejected(rejection)),
@@ -164,12 +168,13 @@ impl Sessions {
         Ok(Lookup::Live(self.session_of(record, standing, &liveness)))
     }
 
-    /// Finds the live session of a token, and deals with one that is refused.
-    pub(super) async fn find(
+    /// Finds the live session of a token, past any cache, and deals with one that
+    /// is refused: for renewals.
+    pub(super) async fn find_fresh(
         &self,
         token: &Token,
     ) -> Result<std::result::Result<(Arc<Record>, Standing, Liveness), Rejection>> {
-        let found = self.read(token.id()).await?;
+        let found = self.inner.store.lookup_fresh(token.id()).await?;
         let liveness = self.liveness();
         let admitted = self
             .admit(token.id(), &token.digest(), found, &liveness)
@@ -205,6 +210,40 @@ impl Sessions {
                 }
                 Ok(Err(rejection))
             }
+        }
+    }
+
+    /// Reads a session once more, past any cache, if its token is about to be
+    /// refused for want of use: it may have been used at another process.
+    async fn look_again(
+        &self,
+        id: SessionId,
+        digest: &Digest,
+        found: Option<Arc<Record>>,
+        liveness: Liveness,
+    ) -> Result<(Option<Arc<Record>>, Liveness)> {
+        let idle = Err(Rejection::Expired(Expired::Idle));
+        match &found {
+            Some(record) if self.judge(record, digest, &liveness) == idle => {
+                let found = self.inner.store.lookup_fresh(id).await?;
+                Ok((found, self.liveness()))
+            }
+            _ => Ok((found, liveness)),
+        }
+    }
+
+    /// The record of a session, read past any cache before it is said to be
+    /// idle.
+    pub(super) async fn record_of(
+        &self,
+        id: SessionId,
+        liveness: &Liveness,
+    ) -> Result<Option<Arc<Record>>> {
+        match self.read(id).await? {
+            Some(record) if liveness.expired(&*record) == Some(Expired::Idle) => {
+                self.inner.store.lookup_fresh(id).await
+            }
+            found => Ok(found),
         }
     }
 

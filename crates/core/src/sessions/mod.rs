@@ -134,7 +134,11 @@ impl fmt::Debug for Sessions {
 /// has the outcome of the first attempt.
 async fn settled<T, F: Future<Output = Result<T>>>(mut attempt: impl FnMut() -> F) -> Result<T> {
     match attempt().await {
-        Err(error) if error.kind() == ErrorKind::UnknownOutcome => attempt().await,
+        // If the second fails, nothing is known still of what the first did,
+        // and an answer such as `Unavailable` would say that nothing changed.
+        Err(unknown) if unknown.kind() == ErrorKind::UnknownOutcome => {
+            attempt().await.map_err(|_| unknown)
+        }
         outcome => outcome,
     }
 }

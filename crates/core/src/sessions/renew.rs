@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::liveness::Liveness;
 use crate::record::{Record, Successor};
 use crate::store::UpdateOutcome;
-use crate::token::{Salt, Secret, Token};
+use crate::token::{Digest, Salt, Secret, Token};
 
 /// How often a renewal starts over because another request renewed the session
 /// at the same time.
@@ -51,7 +51,8 @@ impl Sessions {
             return Ok(None);
         };
         for _ in 0..ATTEMPTS {
-            let Ok((record, standing, liveness)) = self.find(&token).await? else {
+            // A cache may not know yet that the successor was presented.
+            let Ok((record, standing, liveness)) = self.find_fresh(&token).await? else {
                 return Ok(None);
             };
             if standing != Standing::Current {
@@ -65,7 +66,7 @@ impl Sessions {
             let successor = token.successor(&salt);
             let renewal = Renewal::Periodic { salt };
             if let Some(outcome) = self
-                .replace_secret(&record, &successor, renewal, liveness)
+                .replace_secret(&record, record.digest, &successor, renewal, liveness)
                 .await?
             {
                 return Ok(outcome.map(|session| Renewed {
@@ -115,14 +116,20 @@ impl Sessions {
             return Ok(None);
         };
         for _ in 0..ATTEMPTS {
-            let Ok((record, _, liveness)) = self.find(&token).await? else {
+            let Ok((record, standing, liveness)) = self.find_fresh(&token).await? else {
                 return Ok(None);
+            };
+            let expected = match standing {
+                // What the client's other requests carry: they are not to be
+                // taken for forgeries.
+                Standing::Unconfirmed => token.digest(),
+                Standing::Current | Standing::Overlapping => record.digest,
             };
             let mut secret = Secret::default();
             self.inner.entropy.fill(secret.as_mut_slice())?;
             let successor = Token::new(token.id(), &secret);
             if let Some(outcome) = self
-                .replace_secret(&record, &successor, renewal, liveness)
+                .replace_secret(&record, expected, &successor, renewal, liveness)
                 .await?
             {
                 return Ok(outcome.map(|session| (successor, session)));
@@ -135,17 +142,18 @@ impl Sessions {
     async fn replace_secret(
         &self,
         record: &Record,
+        expected: Digest,
         successor: &Token,
         renewal: Renewal,
         liveness: Liveness,
     ) -> Result<Option<Option<Session>>> {
-        if successor.digest() == record.digest {
+        if [record.digest, expected].contains(&successor.digest()) {
             return Err(entropy_repeats());
         }
         let change = Change {
             liveness,
             kind: ChangeKind::Renew {
-                expected: record.digest,
+                expected,
                 digest: successor.digest(),
                 renewal,
             },

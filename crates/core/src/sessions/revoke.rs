@@ -173,6 +173,9 @@ impl Sessions {
     /// Ends all sessions of everybody and refuses all logins under way: after a
     /// breach. Returns how many ended.
     ///
+    /// With a store that does not [tell](crate::SessionStore::subscribe) of what
+    /// ended, a watch of a session that is created at the same moment may end too.
+    ///
     /// # Errors
     ///
     /// Those of the store: then sessions may live on.

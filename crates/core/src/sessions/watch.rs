@@ -83,7 +83,7 @@ impl Watchers {
         }
     }
 
-    fn ids(&self) -> Vec<SessionId> {
+    pub(super) fn ids(&self) -> Vec<SessionId> {
         self.lock().keys().copied().collect()
     }
 }
@@ -178,7 +178,7 @@ impl Sessions {
     }
 
     async fn end_of(&self, id: SessionId, liveness: &Liveness) -> Result<Option<EndReason>> {
-        Ok(match self.inner.store.lookup(id).await? {
+        Ok(match self.record_of(id, liveness).await? {
             None => Some(EndReason::Unknown),
             Some(record) if !liveness.is_live(&*record) => Some(EndReason::Expired),
             Some(_) => None,

@@ -40,6 +40,14 @@ macro_rules! forward_to_pointee {
                 (**self).lookup_now(id)
             }
 
+            fn lookup_fresh<'a, 'f>(&'a self, id: SessionId) -> BoxFuture<'f, Option<Arc<Record>>>
+            where
+                'a: 'f,
+                Self: 'f,
+            {
+                (**self).lookup_fresh(id)
+            }
+
             fn update<'a, 'f>(
                 &'a self,
                 id: SessionId,

@@ -5,8 +5,10 @@
 #![allow(clippy::unwrap_used, reason = "test code outside of a test function")]
 
 use std::num::NonZeroU32;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Weak};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
@@ -78,6 +80,11 @@ fn describe(event: &Event<'_>) -> String {
     }
 }
 
+/// Polls a future once.
+pub(crate) fn poll_once<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
+    Pin::new(future).poll(&mut Context::from_waker(Waker::noop()))
+}
+
 impl Setup {
     pub(crate) fn take_events(&self) -> Vec<String> {
         std::mem::take(&mut self.events.lock().unwrap())
@@ -89,6 +96,15 @@ impl Setup {
 
     pub(crate) fn rejection(&self, token: impl PresentedToken) -> Option<Rejection> {
         rejection(&self.sessions, token)
+    }
+
+    /// Sessions at another process, which shares the store and no cache.
+    pub(crate) fn elsewhere(&self) -> Sessions {
+        Sessions::builder(self.store.inner.clone())
+            .clock(self.clock.clone())
+            .policy(policy())
+            .build()
+            .unwrap()
     }
 
     pub(crate) fn record(&self, id: SessionId) -> Option<Arc<Record>> {
@@ -107,10 +123,15 @@ pub(crate) fn rejection(sessions: &Sessions, token: impl PresentedToken) -> Opti
 /// can do without what a store need not do.
 #[derive(Default)]
 pub(crate) struct TestStore {
-    pub(crate) inner: MemoryStore,
+    pub(crate) inner: Arc<MemoryStore>,
     /// Without deferred writes and without telling of ended sessions.
     pub(crate) plain: std::sync::atomic::AtomicBool,
     pub(crate) lookups: AtomicUsize,
+    /// How many of them were past any cache.
+    pub(crate) fresh: AtomicUsize,
+    /// What any other lookup finds, as if it came from a cache that others wrote
+    /// past.
+    pub(crate) cached: Mutex<Option<Arc<Record>>>,
     pub(crate) writes: AtomicUsize,
     /// How many calls pass before they fail.
     pub(crate) passes: AtomicUsize,
@@ -167,11 +188,16 @@ impl SessionStore for TestStore {
         self.write(self.inner.create(request)).await
     }
     async fn lookup(&self, id: SessionId) -> Result<Option<Arc<Record>>> {
+        let cached = self.cached.lock().unwrap().clone();
+        let cached = cached.filter(|cached| cached.id == id);
         self.lookups.fetch_add(1, Ordering::Relaxed);
         match self.failure().0 {
             Some(error) => Err(error),
             None => {
-                let found = self.inner.lookup(id).await;
+                let found = match cached {
+                    None => self.inner.lookup(id).await,
+                    cached => Ok(cached),
+                };
                 let after = self.after_lookup.lock().unwrap().take();
                 if let Some(after) = after {
                     after();
@@ -179,6 +205,13 @@ impl SessionStore for TestStore {
                 found
             }
         }
+    }
+    async fn lookup_fresh(&self, id: SessionId) -> Result<Option<Arc<Record>>> {
+        self.fresh.fetch_add(1, Ordering::Relaxed);
+        let cached = self.cached.lock().unwrap().take();
+        let found = self.lookup(id).await;
+        *self.cached.lock().unwrap() = cached;
+        found
     }
     async fn update(&self, id: SessionId, change: Change) -> Result<UpdateOutcome> {
         let before = self.before_update.lock().unwrap().take();

@@ -150,3 +150,32 @@ fn a_listener_may_use_the_store_that_tells_it() {
     now(store.revoke_everything(EndReason::Administrator)).unwrap();
     assert_eq!(*looks.1.lock().unwrap(), [false], "told after the removal");
 }
+
+/// Others may log in between the revocation and the telling.
+#[test]
+fn who_is_told_that_everything_ended_can_ask_what_was_created_since() {
+    struct Asks(Arc<MemoryStore>, SessionId, Mutex<Vec<bool>>);
+    impl EndListener for Asks {
+        fn ended(&self, _: &[Ended]) {}
+        fn everything_ended(&self, _: u64, _: EndReason) {
+            panic!("told without the means to ask");
+        }
+        fn everything_before_ended(
+            &self,
+            count: u64,
+            _: EndReason,
+            is_there: &dyn Fn(SessionId) -> bool,
+        ) {
+            let since = create(&self.0, record(&user(1), 2, 10)).unwrap();
+            let mut answers = self.2.lock().unwrap();
+            answers.extend([count == 1, is_there(self.1), is_there(since)]);
+        }
+    }
+    let store = Arc::new(MemoryStore::new());
+    let old = create(&store, record(&user(1), 1, 10)).unwrap();
+    let asks = Arc::new(Asks(store.clone(), old, Mutex::default()));
+    let listener: Arc<dyn EndListener> = asks.clone();
+    store.subscribe(Arc::downgrade(&listener));
+    now(store.revoke_everything(EndReason::Administrator)).unwrap();
+    assert_eq!(*asks.2.lock().unwrap(), [true, false, true]);
+}

@@ -10,3 +10,4 @@ mod order;
 mod refused;
 mod support;
 mod together;
+mod watches;
