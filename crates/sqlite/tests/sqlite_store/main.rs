@@ -3,7 +3,11 @@
 
 mod damage;
 mod files;
+mod listening;
+mod pages;
+mod room;
 mod sharing;
 mod support;
+mod touches;
 mod verbs;
 mod writing;
