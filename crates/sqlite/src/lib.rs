@@ -67,8 +67,8 @@
 //! | disk or quota full | `Full`, `UnknownOutcome` | reads go on; writes go on as soon as there is room. Revoking needs some KiB of it too, in the log |
 //! | [`max_file_size`](SqliteStoreBuilder::max_file_size) reached | `Full` | revoking is still possible |
 //! | I/O error, file gone or read-only | `Unavailable`, `UnknownOutcome` for a commit that was under way | opened again at the next request |
-//! | a damaged record | `Corrupt` for that session | it can be revoked; listings, sweeps and revoke-alls go on |
-//! | a damaged page | `Corrupt` for the sessions on it | once a write has met it, all writes are refused until the store is opened again; reads go on |
+//! | a damaged record | `Corrupt` for that session | it can be revoked and counts for no cap; listings, sweeps and revoke-alls go on |
+//! | a damaged page | `Corrupt` for the sessions on it | the cap counts the others; once a write has met it, all writes are refused until the store is opened again; reads go on |
 //!
 //! Back the file up with SQLite's own means (`VACUUM INTO`, `.backup`), and know
 //! what a restored backup is: sessions that were revoked since come back. Call

@@ -71,7 +71,7 @@ impl Batches {
     /// does not fail because somebody's large session found no room.
     pub(super) fn run(&mut self, mut requests: Vec<Box<dyn Queued>>) {
         if requests.len() > 1 {
-            match self.transact(&mut requests, false) {
+            match self.transact(&mut requests, None) {
                 Ok(()) => return self.answer(requests),
                 Err(Broken::Everybody(fault)) => return self.fail(requests, &fault),
                 Err(Broken::Unknown(fault)) => return self.fail_unknown(requests, &fault),
@@ -92,19 +92,23 @@ impl Batches {
     /// Runs one request; an error if every other would meet the same.
     fn run_alone(&mut self, request: Box<dyn Queued>) -> Result<()> {
         let mut request = vec![request];
-        let mut result = self.transact(&mut request, false);
+        let mut result = self.transact(&mut request, None);
         match &result {
             // Room may be had in the log itself, once it is copied.
             Err(Broken::Request(fault) | Broken::Commit(fault))
                 if fault.kind() == ErrorKind::Full =>
             {
                 self.make_room(request[0].revokes());
-                result = self.transact(&mut request, false);
+                result = self.transact(&mut request, None);
                 self.restore_limit();
             }
-            // What the request is about cannot be read, but it may not need to.
+            // Something that the request is about cannot be read, but it may not
+            // need to.
             Err(Broken::Request(fault)) if fault.is_structural() && !fault.poisons() => {
-                result = self.transact(&mut request, true);
+                result = match self.location.open_reader(self.location.busy_timeout()) {
+                    Ok(scout) => self.transact(&mut request, Some(&scout)),
+                    Err(fault) => Err(Broken::Request(fault.into_unavailable())),
+                };
             }
             _ => {}
         }
@@ -127,12 +131,16 @@ impl Batches {
 
     /// Runs requests in one transaction. If it returns `Ok`, each request has
     /// its outcome, and what succeeded is on disk.
-    fn transact(&mut self, requests: &mut [Box<dyn Queued>], blind: bool) -> Result<(), Broken> {
+    fn transact(
+        &mut self,
+        requests: &mut [Box<dyn Queued>],
+        scout: Option<&Connection>,
+    ) -> Result<(), Broken> {
         if let Some(poison) = &self.poison {
             return Err(Broken::Everybody(poison.clone()));
         }
         let connection = self.connection().map_err(Broken::Everybody)?;
-        let result = Self::transact_on(connection, requests, blind);
+        let result = Self::transact_on(connection, requests, scout);
         let in_doubt = match &result {
             Err(Broken::Unknown(_) | Broken::Panic(_)) => true,
             Err(Broken::Request(fault)) => fault.is_structural(),
@@ -150,11 +158,11 @@ impl Batches {
     fn transact_on(
         connection: &Connection,
         requests: &mut [Box<dyn Queued>],
-        blind: bool,
+        scout: Option<&Connection>,
     ) -> Result<(), Broken> {
         execute(connection, "BEGIN IMMEDIATE").map_err(|error| Broken::Everybody(error.into()))?;
         let alone = requests.len() == 1;
-        let tx = Tx { connection, blind };
+        let tx = Tx { connection, scout };
         for (at, request) in requests.iter_mut().enumerate() {
             let ran = catch_unwind(AssertUnwindSafe(|| {
                 if !alone {

@@ -41,10 +41,9 @@ pub(crate) enum Ends {
 #[derive(Debug)]
 pub(crate) struct Tx<'a> {
     pub(crate) connection: &'a Connection,
-    /// The engine could not read what the request is about: do without, if
-    /// that can be. (It refuses to write in a transaction in which it met
-    /// damage, so the request runs again.)
-    pub(crate) blind: bool,
+    /// Reads each session first, if there is something that the engine cannot
+    /// read: it refuses to write in a transaction in which it met damage.
+    pub(crate) scout: Option<&'a Connection>,
 }
 
 impl Tx<'_> {
@@ -73,10 +72,17 @@ impl Tx<'_> {
             .map_err(|error| Fault::from(error).while_writing())
     }
 
-    /// What is under this ID, unless it cannot be read.
+    /// What is under this ID; damaged too if the engine cannot read it and a
+    /// scout goes ahead.
     pub(crate) fn find(&self, id: SessionId) -> Result<Option<Found>> {
-        if self.blind {
-            return Ok(Some(Found::Damaged(None)));
+        if let Some(scout) = self.scout
+            && let Err(fault) = row::find(scout, id)
+        {
+            return if fault.is_structural() {
+                Ok(Some(Found::Damaged(None)))
+            } else {
+                Err(fault)
+            };
         }
         row::find(self.connection, id)
     }

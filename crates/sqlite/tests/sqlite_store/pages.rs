@@ -3,7 +3,9 @@
 use std::fs;
 
 use futures_executor::block_on;
-use revocable_core::{EndReason, ErrorKind, Record, SessionStore};
+use revocable_core::{
+    AtCap, Cap, CreateOutcome, CreateRequest, EndReason, Ended, ErrorKind, Record, SessionStore,
+};
 use revocable_sqlite::SqliteStore;
 
 use crate::support::*;
@@ -96,7 +98,8 @@ fn with_a_destroyed_page() -> (Place, Vec<Record>, Record) {
     for record in &records {
         block_on(store.create(request(record.clone()))).unwrap();
     }
-    let victim = records[100].clone();
+    // Far from both ends, so that there may be written without this page.
+    let victim = records[80].clone();
     drop(store);
     edit(&place, |bytes| {
         let at = find(bytes, victim.digest.as_bytes())[0];
@@ -145,4 +148,91 @@ fn writing_stops_where_it_could_make_damage_worse() {
         assert!(error.to_string().contains("restore the file"), "{error}");
     }
     assert_eq!(lookup(&store, records[0].id).as_ref(), Some(&records[0]));
+}
+
+fn is_readable(store: &SqliteStore, record: &Record) -> bool {
+    matches!(block_on(store.lookup(record.id)), Ok(Some(_)))
+}
+
+#[test]
+fn a_destroyed_page_does_not_lift_the_cap() {
+    for at_cap in [AtCap::Refuse, AtCap::EndOldest, AtCap::EndLeastRecentlyUsed] {
+        let (place, records, victim) = with_a_destroyed_page();
+        let store = place.open();
+        let readable = records.iter().filter(|r| is_readable(&store, r)).count();
+        let capped = |max: usize| CreateRequest {
+            cap: Some(Cap {
+                max: rows(max as u32),
+                at_cap,
+            }),
+            ..request(record("alice"))
+        };
+        let login = capped(readable);
+        let id = login.record.id;
+        let outcome = block_on(store.create(login)).unwrap();
+        if at_cap == AtCap::Refuse {
+            assert_eq!(outcome, CreateOutcome::CapReached);
+            assert_eq!(lookup(&store, id), None);
+        } else {
+            let oldest = Ended {
+                id: records[0].id,
+                user: Some(victim.user.clone()),
+                reason: EndReason::Cap,
+            };
+            let ended = vec![oldest];
+            assert_eq!(outcome, CreateOutcome::Created { ended }, "{at_cap:?}");
+            assert!(lookup(&store, id).is_some());
+        }
+        // One that cannot be read counts for nothing, as any that is damaged.
+        let outcome = block_on(store.create(capped(readable + 1))).unwrap();
+        assert_eq!(
+            outcome,
+            CreateOutcome::Created { ended: vec![] },
+            "{at_cap:?}"
+        );
+    }
+}
+
+#[test]
+fn a_destroyed_page_never_leaves_more_than_the_cap() {
+    for at_cap in [AtCap::Refuse, AtCap::EndOldest] {
+        let (place, records, _) = with_a_destroyed_page();
+        let store = place.open();
+        let login = CreateRequest {
+            cap: Some(Cap {
+                max: rows(1),
+                at_cap,
+            }),
+            ..request(record("alice"))
+        };
+        let before = records.iter().filter(|r| is_readable(&store, r)).count();
+        let outcome = block_on(store.create(login.clone()));
+        let live = records.iter().filter(|r| is_readable(&store, r)).count();
+        match outcome {
+            Ok(CreateOutcome::CapReached) => assert_eq!(at_cap, AtCap::Refuse),
+            Ok(CreateOutcome::Created { .. }) => assert_eq!(live, 0),
+            Ok(outcome) => panic!("{outcome:?}"),
+            // To end what is beside the destroyed page may need that page.
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::Corrupt);
+                assert_eq!((live, at_cap), (before, AtCap::EndOldest));
+                assert!(!is_readable(&store, &login.record));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_touch_of_a_session_that_cannot_be_read_takes_no_other_with_it() {
+    let (place, records, victim) = with_a_destroyed_page();
+    let store = place.open();
+    for id in [records[0].id, victim.id, records[199].id] {
+        store.update_soon(id, &touch(3_000));
+    }
+    drop(store);
+    let store = place.open();
+    for at in [0, 199] {
+        assert_eq!(lookup(&store, records[at].id).unwrap().last_seen_ms, 3_000);
+    }
+    block_on(store.health()).unwrap();
 }

@@ -202,12 +202,12 @@ fn a_commit_of_unknown_outcome_is_looked_at() {
     // The one took effect, the other did not, as if they had been in
     // commits of their own.
     let mut first = vec![first];
-    fixture.batches.transact(&mut first, false).unwrap();
+    fixture.batches.transact(&mut first, None).unwrap();
     let mut second = vec![second];
-    fixture.batches.transact(&mut second, false).unwrap();
+    fixture.batches.transact(&mut second, None).unwrap();
     fixture
         .batches
-        .transact(&mut [task(create(2)).0], false)
+        .transact(&mut [task(create(2)).0], None)
         .unwrap();
     for (requests, answered) in [(first, &mut revoked_a), (second, &mut revoked_b)] {
         fixture.batches.distrust();
@@ -229,7 +229,7 @@ fn a_revoke_everything_of_unknown_outcome_is_looked_at() {
     fixture.create(1);
     let (request, _answered) = task(RevokeEverything(EndReason::Administrator));
     let mut requests = vec![request];
-    fixture.batches.transact(&mut requests, false).unwrap();
+    fixture.batches.transact(&mut requests, None).unwrap();
     fixture.batches.distrust();
     fixture.batches.fail_unknown(requests, &unknown());
     assert_eq!(fixture.heard.take(), ["everything 1"]);
