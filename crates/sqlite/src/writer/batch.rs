@@ -3,11 +3,12 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use revocable_core::{EndListeners, EndReason, Ended, Epoch, ErrorKind};
-use rusqlite::{Connection, OptionalExtension};
+use revocable_core::{EndListeners, ErrorKind};
+use rusqlite::Connection;
 
 use super::queue::Asker;
 use super::task::{Ends, Queued, Tx};
+use super::unsettled::Unsettled;
 use crate::fault::{Fault, Result};
 use crate::open::{Location, run_pragma};
 
@@ -21,7 +22,7 @@ pub(super) struct Batches {
     /// The engine met damage while it was writing: no more writes.
     poison: Option<Fault>,
     /// What a commit of unknown outcome may have ended.
-    unsettled: Vec<Ends>,
+    unsettled: Unsettled,
     /// What the engine said last of the changes of others, to this connection.
     data_version: Option<i64>,
     /// How often that differed.
@@ -56,7 +57,7 @@ impl Batches {
             listeners,
             connection: Some(connection),
             poison: None,
-            unsettled: Vec::new(),
+            unsettled: Unsettled::default(),
             data_version: None,
             foreign_changes: 0,
             removed_rows: 0,
@@ -217,7 +218,7 @@ impl Batches {
                 .location
                 .open_writer()
                 .map_err(Fault::into_unavailable)?;
-            self.settle(&connection)?;
+            self.unsettled.settle(&connection, &self.listeners)?;
             // A new connection counts from a number of its own.
             self.data_version = None;
             self.connection = Some(connection);
@@ -314,49 +315,12 @@ impl Batches {
         // What it ended, if it did, is found out when the file can be opened
         // again, and that is tried at once.
         self.unsettled
-            .extend(requests.iter().map(|request| request.ends()));
+            .add(requests.iter().map(|request| request.ends()));
         if self.connection().is_ok() {
             // A quota is such an error too.
             self.make_room(false);
         }
         self.fail(requests, fault);
-    }
-
-    /// Tells the listeners what the commit of unknown outcome did end. An ID
-    /// never comes back: a session that is not there has ended.
-    fn settle(&mut self, connection: &Connection) -> Result<()> {
-        let mut exists = connection.prepare("SELECT 1 FROM sessions WHERE id = ?1")?;
-        let mut floor = connection.prepare("SELECT value FROM meta WHERE name = 'floor'")?;
-        let mut everything: Vec<(u64, EndReason)> = Vec::new();
-        let mut gone: Vec<Ended> = Vec::new();
-        for ends in &self.unsettled {
-            match ends {
-                Ends::Sessions(ended) => {
-                    for ended in ended {
-                        let id = ended.id.as_bytes().as_slice();
-                        if exists.query_row([id], |_| Ok(())).optional()?.is_none() {
-                            gone.push(ended.clone());
-                        }
-                    }
-                }
-                Ends::Everything {
-                    count,
-                    reason,
-                    epoch,
-                } => {
-                    let floor: i64 = floor.query_row([], |row| row.get(0))?;
-                    if Epoch::from_number(floor.cast_unsigned()) >= *epoch {
-                        everything.push((*count, *reason));
-                    }
-                }
-            }
-        }
-        self.unsettled.clear();
-        self.listeners.ended(&gone);
-        for (count, reason) in everything {
-            self.listeners.everything_ended(count, reason);
-        }
-        Ok(())
     }
 }
 

@@ -15,6 +15,7 @@ mod session;
 mod sweep;
 mod task;
 mod thread;
+mod unsettled;
 mod user;
 
 use std::sync::Arc;
