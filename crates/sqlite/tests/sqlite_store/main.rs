@@ -8,6 +8,7 @@ mod pages;
 mod room;
 mod sharing;
 mod support;
+mod sweeps;
 mod touches;
 mod verbs;
 mod writing;
