@@ -88,6 +88,7 @@ mod row;
 mod scan;
 mod schema;
 mod store;
+mod sweep;
 mod writer;
 
 pub use options::SqliteStoreBuilder;
