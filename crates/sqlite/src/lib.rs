@@ -70,6 +70,9 @@
 //! | a damaged record | `Corrupt` for that session | it can be revoked and counts for no cap; listings, sweeps and revoke-alls go on |
 //! | a damaged page | `Corrupt` for the sessions on it | the cap counts the others; once a write has met it, all writes are refused until the store is opened again; reads go on |
 //!
+//! `health` takes the lock, writes a page to the log and takes it back. That
+//! there is room for more, and that the disk can be synced, it cannot say.
+//!
 //! Back the file up with SQLite's own means (`VACUUM INTO`, `.backup`), and know
 //! what a restored backup is: sessions that were revoked since come back. Call
 //! `revoke_everything` after a restore.

@@ -164,12 +164,16 @@ impl Batches {
         execute(connection, "BEGIN IMMEDIATE").map_err(|error| Broken::Everybody(error.into()))?;
         let alone = requests.len() == 1;
         let tx = Tx { connection, scout };
+        let only_trials = requests.iter().all(|request| request.is_trial());
         for (at, request) in requests.iter_mut().enumerate() {
             let ran = catch_unwind(AssertUnwindSafe(|| {
                 if !alone {
                     execute(connection, "SAVEPOINT request")?;
                 }
                 request.run(&tx)?;
+                if request.is_trial() && !only_trials {
+                    execute(connection, "ROLLBACK TO request")?;
+                }
                 if !alone {
                     execute(connection, "RELEASE request")?;
                 }
@@ -199,6 +203,9 @@ impl Batches {
                 roll_back(connection);
                 return Err(Broken::Request(error.into()));
             }
+        }
+        if only_trials {
+            return try_out(connection);
         }
         let Err(error) = execute(connection, "COMMIT") else {
             return Ok(());
@@ -333,6 +340,17 @@ fn tell(request: Box<dyn Queued>) {
 
 fn execute(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
     connection.prepare_cached(sql)?.execute([]).map(|_| ())
+}
+
+/// Has the engine write to the log all but the mark that commits it, and takes
+/// that back. To others nothing has changed, and their caches stay valid.
+fn try_out(connection: &Connection) -> Result<(), Broken> {
+    let written = connection.cache_flush().map_err(Fault::from);
+    roll_back(connection);
+    written.map_err(|fault| match fault.kind() {
+        ErrorKind::Full => Broken::Commit(fault),
+        _ => Broken::Everybody(fault),
+    })
 }
 
 fn roll_back(connection: &Connection) {

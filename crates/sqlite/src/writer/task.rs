@@ -15,6 +15,9 @@ pub(crate) trait Verb: Send + 'static {
     /// Whether it may take the file beyond the limit that the application set.
     const REVOKES: bool = false;
 
+    /// Whether it only tries to write, and nothing of it is to stay.
+    const IS_TRIAL: bool = false;
+
     type Output: Send + 'static;
 
     /// Does its work inside a transaction that somebody else commits.
@@ -111,6 +114,8 @@ impl<V: Verb> Task<V> {
 pub(super) trait Queued: Send {
     /// [`Verb::REVOKES`].
     fn revokes(&self) -> bool;
+    /// [`Verb::IS_TRIAL`].
+    fn is_trial(&self) -> bool;
     /// Runs the verb and keeps what came out.
     fn run(&mut self, tx: &Tx<'_>) -> Result<()>;
     /// Takes an error for the outcome.
@@ -124,6 +129,10 @@ pub(super) trait Queued: Send {
 impl<V: Verb> Queued for Task<V> {
     fn revokes(&self) -> bool {
         V::REVOKES
+    }
+
+    fn is_trial(&self) -> bool {
+        V::IS_TRIAL
     }
 
     fn run(&mut self, tx: &Tx<'_>) -> Result<()> {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod damage;
+mod disk;
 mod files;
 mod listening;
 mod pages;

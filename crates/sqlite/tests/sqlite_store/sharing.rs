@@ -125,3 +125,17 @@ fn a_login_races_a_revoke_all_of_another_process() {
         assert_eq!(lookup(&one, alice.id), None, "round {round}");
     }
 }
+
+#[test]
+fn to_ask_for_the_health_of_a_store_is_no_change_to_others() {
+    let place = Place::new();
+    let (here, there) = (place.open(), place.open());
+    create(&here, "alice");
+    create(&there, "alice");
+    let before = (count(&here), count(&there));
+    for _ in 0..3 {
+        block_on(here.health()).unwrap();
+        block_on(there.health()).unwrap();
+        assert_eq!((count(&here), count(&there)), before);
+    }
+}

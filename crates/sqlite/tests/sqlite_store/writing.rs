@@ -194,3 +194,49 @@ fn a_sweep_judges_again_what_was_used_meanwhile() {
     assert_eq!(block_on(sweeps).unwrap().ended, []);
     assert!(lookup(&store, alice.id).is_some());
 }
+
+#[test]
+fn health_writes_to_the_log_and_commits_nothing() {
+    let place = Place::new();
+    let store = place.open();
+    create(&store, "alice");
+    let log = || fs::metadata(place.beside("-wal")).unwrap().len();
+    let (before, committed) = (log(), commits(&place));
+    for _ in 0..2 {
+        block_on(store.health()).unwrap();
+        // A page and its header, written over the next time.
+        assert_eq!(log(), before + 24 + 4096);
+        assert_eq!(commits(&place), committed);
+    }
+    let bob = create(&store, "bob");
+    assert_eq!(commits(&place), committed + 1);
+    drop(store);
+    assert_eq!(lookup(&place.open(), bob.id), Some(bob));
+}
+
+#[test]
+fn health_that_shares_a_transaction_changes_nothing_of_it() {
+    let place = Place::new();
+    let store = place.open();
+    create(&store, "alice");
+    let epoch = block_on(store.epoch(&user("alice"))).unwrap();
+    let lock = place.connect();
+    lock.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let bob = record("bob");
+    let mut context = Context::from_waker(std::task::Waker::noop());
+    let mut waits = Box::pin(store.health());
+    let mut before = Box::pin(store.health());
+    let mut creates = Box::pin(store.create(request(bob.clone())));
+    let mut after = Box::pin(store.health());
+    assert!(waits.as_mut().poll(&mut context).is_pending());
+    assert!(before.as_mut().poll(&mut context).is_pending());
+    assert!(creates.as_mut().poll(&mut context).is_pending());
+    assert!(after.as_mut().poll(&mut context).is_pending());
+    lock.execute_batch("ROLLBACK").unwrap();
+    for health in [waits, before, after] {
+        block_on(health).unwrap();
+    }
+    block_on(creates).unwrap();
+    assert_eq!(lookup(&store, bob.id), Some(bob));
+    assert_eq!(block_on(store.epoch(&user("alice"))).unwrap(), epoch);
+}
