@@ -99,7 +99,7 @@ impl Batches {
             Err(Broken::Request(fault) | Broken::Commit(fault))
                 if fault.kind() == ErrorKind::Full =>
             {
-                self.make_room(request[0].revokes());
+                self.make_room(request[0].may_exceed_limit());
                 result = self.transact(&mut request, None);
                 self.restore_limit();
             }

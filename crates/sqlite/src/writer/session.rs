@@ -154,7 +154,7 @@ pub(crate) struct Revoke {
 }
 
 impl Verb for Revoke {
-    const REVOKES: bool = true;
+    const MAY_EXCEED_LIMIT: bool = true;
     type Output = Option<Ended>;
 
     fn run(&self, tx: &Tx<'_>) -> Result<Option<Ended>> {

@@ -12,8 +12,9 @@ use crate::row::{self, Found};
 /// One kind of write. It may run more than once: what it did before was rolled
 /// back then.
 pub(crate) trait Verb: Send + 'static {
-    /// Whether it may take the file beyond the limit that the application set.
-    const REVOKES: bool = false;
+    /// Whether it may take the file beyond the limit that the application set:
+    /// what removes rows, for which the engine may need a page first.
+    const MAY_EXCEED_LIMIT: bool = false;
 
     /// Whether it only tries to write, and nothing of it is to stay.
     const IS_TRIAL: bool = false;
@@ -112,8 +113,8 @@ impl<V: Verb> Task<V> {
 
 /// A task, whatever its verb.
 pub(super) trait Queued: Send {
-    /// [`Verb::REVOKES`].
-    fn revokes(&self) -> bool;
+    /// [`Verb::MAY_EXCEED_LIMIT`].
+    fn may_exceed_limit(&self) -> bool;
     /// [`Verb::IS_TRIAL`].
     fn is_trial(&self) -> bool;
     /// Runs the verb and keeps what came out.
@@ -127,8 +128,8 @@ pub(super) trait Queued: Send {
 }
 
 impl<V: Verb> Queued for Task<V> {
-    fn revokes(&self) -> bool {
-        V::REVOKES
+    fn may_exceed_limit(&self) -> bool {
+        V::MAY_EXCEED_LIMIT
     }
 
     fn is_trial(&self) -> bool {

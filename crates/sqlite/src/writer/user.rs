@@ -13,7 +13,7 @@ use crate::fault::{Fault, Result};
 pub(crate) struct RevokeAll(pub(crate) RevokeAllRequest);
 
 impl Verb for RevokeAll {
-    const REVOKES: bool = true;
+    const MAY_EXCEED_LIMIT: bool = true;
     type Output = RevokeAllOutcome;
 
     fn run(&self, tx: &Tx<'_>) -> Result<RevokeAllOutcome> {
@@ -82,7 +82,7 @@ fn doomed(
 pub(crate) struct RevokeEverything(pub(crate) EndReason);
 
 impl Verb for RevokeEverything {
-    const REVOKES: bool = true;
+    const MAY_EXCEED_LIMIT: bool = true;
     type Output = (u64, Epoch);
 
     fn run(&self, tx: &Tx<'_>) -> Result<(u64, Epoch)> {

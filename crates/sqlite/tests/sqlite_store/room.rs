@@ -1,12 +1,15 @@
 //! Room: a limit that is reached, a log that grows, pages that are given back.
 
 use std::future::Future;
+use std::pin::pin;
 use std::task::Context;
 use std::time::Duration;
 use std::{fs, thread};
 
 use futures_executor::block_on;
-use revocable_core::{EndReason, Error, ErrorKind, Record, SessionStore};
+use revocable_core::{
+    EndReason, Error, ErrorKind, Record, RevokeAllRequest, SessionStore, SweepRequest,
+};
 use revocable_sqlite::SqliteStore;
 
 use crate::support::*;
@@ -77,6 +80,75 @@ fn a_large_session_without_room_takes_no_revocation_down() {
     assert_eq!(lookup(&store, victim.id), None);
 }
 
+/// Starts a write and does not wait for it.
+fn start<T>(write: impl Future<Output = T>) {
+    let mut context = Context::from_waker(std::task::Waker::noop());
+    let _ = pin!(write).poll(&mut context);
+}
+
+/// Sweeps a file that may not grow, to the end; how many sessions and epochs
+/// have gone.
+fn sweep_without_room(place: &Place) -> (usize, u64) {
+    let store = SqliteStore::builder(place.path())
+        .max_file_size(1)
+        .open()
+        .unwrap();
+    let mut step = SweepRequest {
+        forget_epochs_before_ms: 5_000,
+        max_rows: rows(10),
+        ..sweep(5_000)
+    };
+    let (mut ended, mut forgotten) = (0, 0);
+    loop {
+        let outcome = block_on(store.sweep_expired(step.clone())).unwrap();
+        ended += outcome.ended.len();
+        forgotten += outcome.epochs_forgotten;
+        step.cursor = outcome.cursor;
+        if step.cursor.is_none() {
+            return (ended, forgotten);
+        }
+    }
+}
+
+/// To remove a row may take a page: one further up in the tree is replaced by
+/// the row before it, which may be longer.
+#[test]
+fn a_full_store_refuses_no_sweep_of_sessions() {
+    let place = Place::new();
+    let store = place.open();
+    for n in 0..600_u32 {
+        let record = Record {
+            data: vec![1; if n.is_multiple_of(5) { 900 } else { 0 }].into(),
+            expires_ms: if n % 5 == 1 { 5_000 } else { 1_000_000 },
+            ..record("alice")
+        };
+        start(store.create(request(record)));
+    }
+    drop(store);
+    assert_eq!(sweep_without_room(&place), (120, 0));
+}
+
+#[test]
+fn a_full_store_refuses_no_sweep_of_epochs() {
+    let place = Place::new();
+    let store = place.open();
+    let revoke_all_at = |n: u32, now_ms| {
+        let len = if n.is_multiple_of(5) { 255 } else { 60 };
+        start(store.revoke_all_for_user(RevokeAllRequest {
+            now_ms,
+            ..revoke_all(&format!("{:_<len$}", format!("{n:0>5}")))
+        }));
+    };
+    let (old, new): (Vec<_>, Vec<_>) = (0..4_000).partition(|n| n % 5 == 1);
+    for n in &old {
+        revoke_all_at(*n, 2_000);
+    }
+    for n in new {
+        revoke_all_at(n, 9_000);
+    }
+    drop(store);
+    assert_eq!(sweep_without_room(&place), (0, old.len() as u64));
+}
 #[test]
 fn the_log_stays_bounded_when_writing_never_stops() {
     let place = Place::new();
