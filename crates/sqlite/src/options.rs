@@ -155,13 +155,19 @@ impl SqliteStoreBuilder {
             None
         };
         let listeners = Arc::new(EndListeners::new());
-        let writer = Writer::start(connection, location, Arc::clone(&listeners), self.queue)?;
+        let writer = Writer::start(
+            connection,
+            location,
+            Arc::clone(&listeners),
+            self.queue,
+            claim,
+        )?;
         Ok(SqliteStore::from_inner(Inner::new(
             Arc::new(readers),
             offload,
             writer,
             listeners,
-            claim,
+            self.exclusive,
         )))
     }
 }

@@ -12,7 +12,6 @@ use revocable_core::{
 };
 use rusqlite::Connection;
 
-use crate::claim::Claim;
 use crate::fault;
 use crate::offload::Offload;
 use crate::options::SqliteStoreBuilder;
@@ -27,7 +26,8 @@ use crate::{row, scan};
 /// See the [crate's documentation](crate) for what it promises. When the last
 /// clone is dropped, the store carries out the writes that wait, copies the
 /// write-ahead log into the file and closes it. That blocks for as long as it
-/// takes, save on the store's own threads.
+/// takes. On the store's own writer, in a listener or a waker, it does not: the
+/// file then stays taken until that is done.
 #[derive(Debug, Clone)]
 pub struct SqliteStore(Arc<Inner>);
 
@@ -39,8 +39,7 @@ pub(crate) struct Inner {
     readers: Arc<Readers>,
     writer: Writer,
     listeners: Arc<EndListeners>,
-    // Last: until then nobody else may have the file to himself.
-    claim: Claim,
+    exclusive: bool,
 }
 
 impl Inner {
@@ -49,14 +48,14 @@ impl Inner {
         offload: Option<Offload>,
         writer: Writer,
         listeners: Arc<EndListeners>,
-        claim: Claim,
+        exclusive: bool,
     ) -> Self {
         Self {
             offload,
             readers,
             writer,
             listeners,
-            claim,
+            exclusive,
         }
     }
 }
@@ -170,7 +169,7 @@ impl SessionStore for SqliteStore {
     }
 
     fn sharing(&self) -> Sharing {
-        if self.0.claim.is_exclusive() {
+        if self.0.exclusive {
             Sharing::Sole
         } else {
             Sharing::Counted

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::task::Context;
 use std::thread;
 
-use revocable_core::{EndListener, EndReason, Ended, SessionStore};
+use revocable_core::{EndListener, EndReason, Ended, ErrorKind, SessionStore};
 use revocable_sqlite::SqliteStore;
 
 use crate::support::*;
@@ -98,4 +98,54 @@ fn a_panicking_listener_or_waker_does_not_stop_the_writer() {
     }
     create(&store, "alice");
     assert_eq!(lookup(&store, alice.id), None);
+}
+
+#[test]
+fn a_file_stays_taken_while_the_writer_carries_out_what_waits() {
+    type Refused = Option<ErrorKind>;
+    /// Drops the last handle on the writer's thread and opens the file again.
+    struct DropsAndOpens(
+        Place,
+        Mutex<Option<SqliteStore>>,
+        Mutex<mpsc::Sender<Refused>>,
+    );
+    impl EndListener for DropsAndOpens {
+        fn ended(&self, _: &[Ended]) {
+            drop(self.1.lock().unwrap().take());
+            let refused = exclusively(&self.0).err().map(|error| error.kind());
+            self.2.lock().unwrap().send(refused).unwrap();
+        }
+        fn everything_ended(&self, _: u64, _: EndReason) {}
+    }
+    let place = Place::new();
+    let store = exclusively(&place).unwrap();
+    let [a, b] = [(); 2].map(|()| create(&store, "alice"));
+    let (sender, receiver) = mpsc::channel();
+    let drops = Arc::new(DropsAndOpens(
+        place,
+        Mutex::new(Some(store.clone())),
+        Mutex::new(sender),
+    ));
+    let listener: Arc<dyn EndListener> = drops.clone();
+    store.subscribe(Arc::downgrade(&listener));
+    let lock = drops.0.connect();
+    lock.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let mut context = Context::from_waker(std::task::Waker::noop());
+    for id in [a.id, b.id] {
+        let mut revoke = pin!(store.revoke(id, EndReason::LoggedOut));
+        assert!(revoke.as_mut().poll(&mut context).is_pending());
+    }
+    drop(store);
+    lock.execute_batch("ROLLBACK").unwrap();
+    drop(lock);
+    // The second revocation may still wait when the first is told.
+    for _ in [a, b] {
+        assert_eq!(receiver.recv().unwrap(), Some(ErrorKind::Unavailable));
+    }
+    // Then the writer ends. A deadline rather than a hang if it never does.
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while exclusively(&drops.0).is_err() {
+        assert!(std::time::Instant::now() < deadline);
+        thread::yield_now();
+    }
 }

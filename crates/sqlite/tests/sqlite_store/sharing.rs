@@ -9,10 +9,6 @@ use revocable_sqlite::SqliteStore;
 
 use crate::support::*;
 
-fn exclusively(place: &Place) -> revocable_core::Result<SqliteStore> {
-    SqliteStore::builder(place.path()).exclusive(true).open()
-}
-
 fn count(store: &SqliteStore) -> u64 {
     block_on(store.foreign_changes()).unwrap()
 }
