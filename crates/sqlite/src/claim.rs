@@ -17,7 +17,6 @@ use crate::open::Location;
 #[derive(Debug)]
 pub(crate) struct Claim {
     file: Option<File>,
-    exclusive: bool,
 }
 
 impl Claim {
@@ -38,10 +37,7 @@ impl Claim {
             .map(|()| file),
         };
         match locked {
-            Ok(file) => Ok(Self {
-                file: Some(file),
-                exclusive,
-            }),
+            Ok(file) => Ok(Self { file: Some(file) }),
             Err(TryLockError::WouldBlock) => Err(Fault::new(
                 ErrorKind::Unavailable,
                 if exclusive {
@@ -55,10 +51,7 @@ impl Claim {
             Err(TryLockError::Error(error))
                 if !exclusive && error.kind() == io::ErrorKind::Unsupported =>
             {
-                Ok(Self {
-                    file: None,
-                    exclusive,
-                })
+                Ok(Self { file: None })
             }
             Err(TryLockError::Error(error)) => {
                 let kind = match error.kind() {
@@ -74,11 +67,6 @@ impl Claim {
                 ))
             }
         }
-    }
-
-    /// Whether nobody else may open the file.
-    pub(crate) fn is_exclusive(&self) -> bool {
-        self.exclusive
     }
 }
 

@@ -65,10 +65,13 @@
 //! | locked by somebody for longer than [`busy_timeout`](SqliteStoreBuilder::busy_timeout) | `Unavailable` | nothing was changed; works again when the lock is gone |
 //! | another store has the file to itself, or this one cannot have it | `Unavailable` from `open` | works when that store is closed, or its process has ended |
 //! | disk or quota full | `Full`, `UnknownOutcome` | reads go on; writes go on as soon as there is room. Revoking needs some KiB of it too, in the log |
-//! | [`max_file_size`](SqliteStoreBuilder::max_file_size) reached | `Full` | revoking is still possible |
+//! | [`max_file_size`](SqliteStoreBuilder::max_file_size) reached | `Full` | revoking and sweeping are still possible |
 //! | I/O error, file gone or read-only | `Unavailable`, `UnknownOutcome` for a commit that was under way | opened again at the next request |
-//! | a damaged record | `Corrupt` for that session | it can be revoked; listings, sweeps and revoke-alls go on |
-//! | a damaged page | `Corrupt` for the sessions on it | once a write has met it, all writes are refused until the store is opened again; reads go on |
+//! | a damaged record | `Corrupt` for that session | it can be revoked and counts for no cap; listings, sweeps and revoke-alls go on |
+//! | a damaged page | `Corrupt` for the sessions on it | the cap counts the others; once a write has met it, all writes are refused until the store is opened again; reads go on |
+//!
+//! `health` takes the lock, writes a page to the log and takes it back. That
+//! there is room for more, and that the disk can be synced, it cannot say.
 //!
 //! Back the file up with SQLite's own means (`VACUUM INTO`, `.backup`), and know
 //! what a restored backup is: sessions that were revoked since come back. Call
@@ -88,6 +91,7 @@ mod row;
 mod scan;
 mod schema;
 mod store;
+mod sweep;
 mod writer;
 
 pub use options::SqliteStoreBuilder;

@@ -97,8 +97,8 @@ impl SqliteStoreBuilder {
 
     /// The most bytes that the file may grow to, its write-ahead log aside; no
     /// limit unless told. At the limit writes that need more room are refused
-    /// as [`Full`](revocable_core::ErrorKind::Full); revocations are not. A file
-    /// that is larger already stays as it is and does not grow.
+    /// as [`Full`](revocable_core::ErrorKind::Full); revocations and sweeps
+    /// are not. A file that is larger already stays as it is and does not grow.
     pub fn max_file_size(mut self, bytes: u64) -> Self {
         self.max_file_size = Some(bytes);
         self
@@ -155,13 +155,19 @@ impl SqliteStoreBuilder {
             None
         };
         let listeners = Arc::new(EndListeners::new());
-        let writer = Writer::start(connection, location, Arc::clone(&listeners), self.queue)?;
+        let writer = Writer::start(
+            connection,
+            location,
+            Arc::clone(&listeners),
+            self.queue,
+            claim,
+        )?;
         Ok(SqliteStore::from_inner(Inner::new(
             Arc::new(readers),
             offload,
             writer,
             listeners,
-            claim,
+            self.exclusive,
         )))
     }
 }

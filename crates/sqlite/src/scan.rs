@@ -56,7 +56,7 @@ pub(crate) struct Stretch {
 /// it could take the transaction down.
 pub(crate) fn stretch(
     connection: &Connection,
-    after: Option<[u8; SessionId::LEN]>,
+    after: [u8; SessionId::LEN],
     limit: u32,
     liveness: &Liveness,
 ) -> Result<Stretch> {
@@ -73,7 +73,7 @@ pub(crate) fn stretch(
 /// One statement that reads IDs and times.
 fn quick_stretch(
     connection: &Connection,
-    after: Option<[u8; SessionId::LEN]>,
+    after: [u8; SessionId::LEN],
     limit: u32,
     liveness: &Liveness,
 ) -> Result<Stretch> {
@@ -82,7 +82,7 @@ fn quick_stretch(
         "SELECT id, created_ms, last_seen_ms, expires_ms, idle_timeout_ms FROM sessions
          WHERE id > ?1 ORDER BY id LIMIT ?2",
     )?;
-    let mut rows = statement.query(params![key(&after), limit])?;
+    let mut rows = statement.query(params![after, limit])?;
     let mut last = None;
     while let Some(row) = rows.next()? {
         stretch.examined += 1;
@@ -103,7 +103,7 @@ fn quick_stretch(
 /// their creation, and twice as far each time that this is still too near.
 fn careful_stretch(
     connection: &Connection,
-    after: Option<[u8; SessionId::LEN]>,
+    after: [u8; SessionId::LEN],
     limit: u32,
     liveness: &Liveness,
 ) -> Result<Stretch> {
@@ -114,7 +114,7 @@ fn careful_stretch(
         match id_after(connection, place) {
             Ok(Some(id)) => {
                 stretch.examined += 1;
-                place = Some(id);
+                place = id;
                 leap_ms = 1;
                 if let Some(id) = SessionId::from_bytes(id)
                     && let Ok(Some(times)) = row::times(connection, id)
@@ -127,7 +127,7 @@ fn careful_stretch(
             Err(fault) if fault.is_structural() => {
                 stretch.examined += 1;
                 match leap(place, leap_ms) {
-                    Some(further) => place = Some(further),
+                    Some(further) => place = further,
                     None => return Ok(stretch),
                 }
                 leap_ms = leap_ms.saturating_mul(2);
@@ -135,17 +135,17 @@ fn careful_stretch(
             Err(fault) => return Err(fault),
         }
     }
-    stretch.next = place;
+    stretch.next = Some(place);
     Ok(stretch)
 }
 
 fn id_after(
     connection: &Connection,
-    after: Option<[u8; SessionId::LEN]>,
+    after: [u8; SessionId::LEN],
 ) -> Result<Option<[u8; SessionId::LEN]>> {
     let mut statement =
         connection.prepare_cached("SELECT id FROM sessions WHERE id > ?1 ORDER BY id LIMIT 1")?;
-    let mut rows = statement.query([key(&after)])?;
+    let mut rows = statement.query([after])?;
     let Some(row) = rows.next()? else {
         return Ok(None);
     };
@@ -153,12 +153,41 @@ fn id_after(
 }
 
 /// The first place that is so much later; `None` beyond the end of time.
-fn leap(from: Option<[u8; SessionId::LEN]>, by_ms: u64) -> Option<[u8; SessionId::LEN]> {
-    let from = u128::from_be_bytes(from.unwrap_or_default());
+fn leap(from: [u8; SessionId::LEN], by_ms: u64) -> Option<[u8; SessionId::LEN]> {
+    let from = u128::from_be_bytes(from);
     let to = (from >> 80).checked_add(u128::from(by_ms))?;
     (to < 1 << 48).then(|| (to << 80).to_be_bytes())
 }
 
-fn key(place: &Option<[u8; SessionId::LEN]>) -> &[u8] {
-    place.as_ref().map_or(&[], |place| place.as_slice())
+/// A stretch of the epochs, in their order.
+#[derive(Debug, Default)]
+pub(crate) struct Epochs {
+    /// The last that was taken before the time that was asked for.
+    pub(crate) last_old: Option<i64>,
+    /// The last that was looked at; `None` at the end.
+    pub(crate) next: Option<i64>,
+}
+
+/// Looks at up to `limit` epochs after a position.
+pub(crate) fn epochs(
+    connection: &Connection,
+    after: i64,
+    limit: u32,
+    before_ms: i64,
+) -> Result<Epochs> {
+    let mut epochs = Epochs::default();
+    let mut statement = connection.prepare_cached(
+        "SELECT epoch, advanced_ms FROM epochs WHERE epoch > ?1 ORDER BY epoch LIMIT ?2",
+    )?;
+    let mut rows = statement.query(params![after, limit])?;
+    let mut examined = 0;
+    while let Some(row) = rows.next()? {
+        let (epoch, advanced_ms): (i64, i64) = (row.get(0)?, row.get(1)?);
+        examined += 1;
+        epochs.next = (examined == limit).then_some(epoch);
+        if advanced_ms < before_ms {
+            epochs.last_old = Some(epoch);
+        }
+    }
+    Ok(epochs)
 }

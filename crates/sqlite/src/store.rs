@@ -6,33 +6,28 @@ use std::sync::{Arc, Weak};
 
 use async_trait::async_trait;
 use revocable_core::{
-    Change, CreateOutcome, CreateRequest, EndListener, EndListeners, EndReason, Ended, Epoch,
-    Error, ErrorKind, Page, Record, Result, RevokeAllOutcome, RevokeAllRequest, SessionId,
-    SessionStore, Sharing, SweepCursor, SweepOutcome, SweepRequest, UpdateOutcome, UserId,
+    Change, CreateOutcome, CreateRequest, EndListener, EndListeners, EndReason, Ended, Epoch, Page,
+    Record, Result, RevokeAllOutcome, RevokeAllRequest, SessionId, SessionStore, Sharing,
+    SweepOutcome, SweepRequest, UpdateOutcome, UserId,
 };
-use rusqlite::{Connection, params};
+use rusqlite::Connection;
 
-use crate::claim::Claim;
 use crate::fault;
 use crate::offload::Offload;
 use crate::options::SqliteStoreBuilder;
 use crate::readers::Readers;
 use crate::writer::{
-    Create, Expire, ForgetEpochs, Health, Revoke, RevokeAll, RevokeEverything, Update, Writer,
-    current_epoch,
+    Create, Health, Revoke, RevokeAll, RevokeEverything, Update, Writer, current_epoch,
 };
 use crate::{row, scan};
-
-/// How many sessions a sweep looks at, and removes, at a time: a batch that
-/// holds up other writers for a few milliseconds.
-const SWEEP_STEP: u32 = 256;
 
 /// Sessions in a SQLite file. Cheap to clone; all clones are one store.
 ///
 /// See the [crate's documentation](crate) for what it promises. When the last
 /// clone is dropped, the store carries out the writes that wait, copies the
 /// write-ahead log into the file and closes it. That blocks for as long as it
-/// takes, save on the store's own threads.
+/// takes. On the store's own writer, in a listener or a waker, it does not: the
+/// file then stays taken until that is done.
 #[derive(Debug, Clone)]
 pub struct SqliteStore(Arc<Inner>);
 
@@ -44,8 +39,7 @@ pub(crate) struct Inner {
     readers: Arc<Readers>,
     writer: Writer,
     listeners: Arc<EndListeners>,
-    // Last: until then nobody else may have the file to himself.
-    claim: Claim,
+    exclusive: bool,
 }
 
 impl Inner {
@@ -54,14 +48,14 @@ impl Inner {
         offload: Option<Offload>,
         writer: Writer,
         listeners: Arc<EndListeners>,
-        claim: Claim,
+        exclusive: bool,
     ) -> Self {
         Self {
             offload,
             readers,
             writer,
             listeners,
-            claim,
+            exclusive,
         }
     }
 }
@@ -96,8 +90,12 @@ impl SqliteStore {
         Self(Arc::new(inner))
     }
 
+    pub(crate) fn writer(&self) -> &Writer {
+        &self.0.writer
+    }
+
     /// Reads where the settings say.
-    async fn read<T: Send + 'static>(
+    pub(crate) async fn read<T: Send + 'static>(
         &self,
         read: impl FnOnce(&Connection) -> fault::Result<T> + Send + 'static,
     ) -> fault::Result<T> {
@@ -170,49 +168,7 @@ impl SessionStore for SqliteStore {
     }
 
     async fn sweep_expired(&self, request: SweepRequest) -> Result<SweepOutcome> {
-        let SweepRequest {
-            liveness,
-            forget_epochs_before_ms: before_ms,
-            cursor,
-            max_rows,
-        } = request;
-        let mut place = cursor.as_ref().map(place_of).transpose()?;
-        let mut outcome = SweepOutcome::default();
-        let mut left = max_rows.get();
-        while left > 0 {
-            let limit = left.min(SWEEP_STEP);
-            let stretch = self
-                .read(move |reader| scan::stretch(reader, place, limit, &liveness))
-                .await?;
-            outcome.examined += u64::from(stretch.examined);
-            if !stretch.expired.is_empty() {
-                let writer = &self.0.writer;
-                let sessions = stretch.expired.into_iter();
-                let sessions = sessions.map(|id| (id, writer.take_soon(id))).collect();
-                let ended = writer.write(Expire { sessions, liveness }).await?;
-                outcome.ended.extend(ended);
-            }
-            place = stretch.next;
-            if place.is_none() {
-                break;
-            }
-            left -= limit;
-        }
-        outcome.cursor = place.map(SweepCursor::new);
-
-        let limit = max_rows.get();
-        let forgettable: bool = self
-            .read(move |reader| {
-                Ok(reader
-                    .prepare_cached(ForgetEpochs::ANY)?
-                    .query_row(params![before_ms, limit], |row| row.get(0))?)
-            })
-            .await?;
-        if forgettable {
-            let forget = ForgetEpochs { before_ms, limit };
-            outcome.epochs_forgotten = self.0.writer.write(forget).await?;
-        }
-        Ok(outcome)
+        self.sweep(request).await
     }
 
     async fn health(&self) -> Result<()> {
@@ -221,7 +177,7 @@ impl SessionStore for SqliteStore {
     }
 
     fn sharing(&self) -> Sharing {
-        if self.0.claim.is_exclusive() {
+        if self.0.exclusive {
             Sharing::Sole
         } else {
             Sharing::Counted
@@ -236,13 +192,4 @@ impl SessionStore for SqliteStore {
         self.0.listeners.add(listener);
         true
     }
-}
-
-fn place_of(cursor: &SweepCursor) -> Result<[u8; SessionId::LEN]> {
-    cursor.as_bytes().try_into().map_err(|_| {
-        Error::new(
-            ErrorKind::InvalidInput,
-            "the sweep's cursor is not of this store",
-        )
-    })
 }

@@ -3,11 +3,12 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use revocable_core::{EndListeners, EndReason, Ended, Epoch, ErrorKind};
-use rusqlite::{Connection, OptionalExtension};
+use revocable_core::{EndListeners, ErrorKind};
+use rusqlite::Connection;
 
 use super::queue::Asker;
 use super::task::{Ends, Queued, Tx};
+use super::unsettled::Unsettled;
 use crate::fault::{Fault, Result};
 use crate::open::{Location, run_pragma};
 
@@ -21,7 +22,7 @@ pub(super) struct Batches {
     /// The engine met damage while it was writing: no more writes.
     poison: Option<Fault>,
     /// What a commit of unknown outcome may have ended.
-    unsettled: Vec<Ends>,
+    unsettled: Unsettled,
     /// What the engine said last of the changes of others, to this connection.
     data_version: Option<i64>,
     /// How often that differed.
@@ -56,7 +57,7 @@ impl Batches {
             listeners,
             connection: Some(connection),
             poison: None,
-            unsettled: Vec::new(),
+            unsettled: Unsettled::default(),
             data_version: None,
             foreign_changes: 0,
             removed_rows: 0,
@@ -71,7 +72,7 @@ impl Batches {
     /// does not fail because somebody's large session found no room.
     pub(super) fn run(&mut self, mut requests: Vec<Box<dyn Queued>>) {
         if requests.len() > 1 {
-            match self.transact(&mut requests, false) {
+            match self.transact(&mut requests, None) {
                 Ok(()) => return self.answer(requests),
                 Err(Broken::Everybody(fault)) => return self.fail(requests, &fault),
                 Err(Broken::Unknown(fault)) => return self.fail_unknown(requests, &fault),
@@ -92,19 +93,23 @@ impl Batches {
     /// Runs one request; an error if every other would meet the same.
     fn run_alone(&mut self, request: Box<dyn Queued>) -> Result<()> {
         let mut request = vec![request];
-        let mut result = self.transact(&mut request, false);
+        let mut result = self.transact(&mut request, None);
         match &result {
             // Room may be had in the log itself, once it is copied.
             Err(Broken::Request(fault) | Broken::Commit(fault))
                 if fault.kind() == ErrorKind::Full =>
             {
-                self.make_room(request[0].revokes());
-                result = self.transact(&mut request, false);
+                self.make_room(request[0].may_exceed_limit());
+                result = self.transact(&mut request, None);
                 self.restore_limit();
             }
-            // What the request is about cannot be read, but it may not need to.
+            // Something that the request is about cannot be read, but it may not
+            // need to.
             Err(Broken::Request(fault)) if fault.is_structural() && !fault.poisons() => {
-                result = self.transact(&mut request, true);
+                result = match self.location.open_reader(self.location.busy_timeout()) {
+                    Ok(scout) => self.transact(&mut request, Some(&scout)),
+                    Err(fault) => Err(Broken::Request(fault.into_unavailable())),
+                };
             }
             _ => {}
         }
@@ -127,12 +132,16 @@ impl Batches {
 
     /// Runs requests in one transaction. If it returns `Ok`, each request has
     /// its outcome, and what succeeded is on disk.
-    fn transact(&mut self, requests: &mut [Box<dyn Queued>], blind: bool) -> Result<(), Broken> {
+    fn transact(
+        &mut self,
+        requests: &mut [Box<dyn Queued>],
+        scout: Option<&Connection>,
+    ) -> Result<(), Broken> {
         if let Some(poison) = &self.poison {
             return Err(Broken::Everybody(poison.clone()));
         }
         let connection = self.connection().map_err(Broken::Everybody)?;
-        let result = Self::transact_on(connection, requests, blind);
+        let result = Self::transact_on(connection, requests, scout);
         let in_doubt = match &result {
             Err(Broken::Unknown(_) | Broken::Panic(_)) => true,
             Err(Broken::Request(fault)) => fault.is_structural(),
@@ -150,17 +159,21 @@ impl Batches {
     fn transact_on(
         connection: &Connection,
         requests: &mut [Box<dyn Queued>],
-        blind: bool,
+        scout: Option<&Connection>,
     ) -> Result<(), Broken> {
         execute(connection, "BEGIN IMMEDIATE").map_err(|error| Broken::Everybody(error.into()))?;
         let alone = requests.len() == 1;
-        let tx = Tx { connection, blind };
+        let tx = Tx { connection, scout };
+        let only_trials = requests.iter().all(|request| request.is_trial());
         for (at, request) in requests.iter_mut().enumerate() {
             let ran = catch_unwind(AssertUnwindSafe(|| {
                 if !alone {
                     execute(connection, "SAVEPOINT request")?;
                 }
                 request.run(&tx)?;
+                if request.is_trial() && !only_trials {
+                    execute(connection, "ROLLBACK TO request")?;
+                }
                 if !alone {
                     execute(connection, "RELEASE request")?;
                 }
@@ -191,6 +204,9 @@ impl Batches {
                 return Err(Broken::Request(error.into()));
             }
         }
+        if only_trials {
+            return try_out(connection);
+        }
         let Err(error) = execute(connection, "COMMIT") else {
             return Ok(());
         };
@@ -209,7 +225,7 @@ impl Batches {
                 .location
                 .open_writer()
                 .map_err(Fault::into_unavailable)?;
-            self.settle(&connection)?;
+            self.unsettled.settle(&connection, &self.listeners)?;
             // A new connection counts from a number of its own.
             self.data_version = None;
             self.connection = Some(connection);
@@ -306,49 +322,12 @@ impl Batches {
         // What it ended, if it did, is found out when the file can be opened
         // again, and that is tried at once.
         self.unsettled
-            .extend(requests.iter().map(|request| request.ends()));
+            .add(requests.iter().map(|request| request.ends()));
         if self.connection().is_ok() {
             // A quota is such an error too.
             self.make_room(false);
         }
         self.fail(requests, fault);
-    }
-
-    /// Tells the listeners what the commit of unknown outcome did end. An ID
-    /// never comes back: a session that is not there has ended.
-    fn settle(&mut self, connection: &Connection) -> Result<()> {
-        let mut exists = connection.prepare("SELECT 1 FROM sessions WHERE id = ?1")?;
-        let mut floor = connection.prepare("SELECT value FROM meta WHERE name = 'floor'")?;
-        let mut everything: Vec<(u64, EndReason)> = Vec::new();
-        let mut gone: Vec<Ended> = Vec::new();
-        for ends in &self.unsettled {
-            match ends {
-                Ends::Sessions(ended) => {
-                    for ended in ended {
-                        let id = ended.id.as_bytes().as_slice();
-                        if exists.query_row([id], |_| Ok(())).optional()?.is_none() {
-                            gone.push(ended.clone());
-                        }
-                    }
-                }
-                Ends::Everything {
-                    count,
-                    reason,
-                    epoch,
-                } => {
-                    let floor: i64 = floor.query_row([], |row| row.get(0))?;
-                    if Epoch::from_number(floor.cast_unsigned()) >= *epoch {
-                        everything.push((*count, *reason));
-                    }
-                }
-            }
-        }
-        self.unsettled.clear();
-        self.listeners.ended(&gone);
-        for (count, reason) in everything {
-            self.listeners.everything_ended(count, reason);
-        }
-        Ok(())
     }
 }
 
@@ -361,6 +340,17 @@ fn tell(request: Box<dyn Queued>) {
 
 fn execute(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
     connection.prepare_cached(sql)?.execute([]).map(|_| ())
+}
+
+/// Has the engine write to the log all but the mark that commits it, and takes
+/// that back. To others nothing has changed, and their caches stay valid.
+fn try_out(connection: &Connection) -> Result<(), Broken> {
+    let written = connection.cache_flush().map_err(Fault::from);
+    roll_back(connection);
+    written.map_err(|fault| match fault.kind() {
+        ErrorKind::Full => Broken::Commit(fault),
+        _ => Broken::Everybody(fault),
+    })
 }
 
 fn roll_back(connection: &Connection) {

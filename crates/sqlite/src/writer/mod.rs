@@ -15,6 +15,7 @@ mod session;
 mod sweep;
 mod task;
 mod thread;
+mod unsettled;
 mod user;
 
 use std::sync::Arc;
@@ -30,6 +31,7 @@ pub(crate) use user::{Health, RevokeAll, RevokeEverything, current_epoch, sessio
 use self::queue::Queue;
 use self::task::{Task, Verb};
 use self::thread::Thread;
+use crate::claim::Claim;
 use crate::fault::{Fault, Result};
 use crate::open::Location;
 
@@ -47,9 +49,10 @@ impl Writer {
         location: Location,
         listeners: Arc<EndListeners>,
         bound: usize,
+        claim: Claim,
     ) -> Result<Self> {
         let queue = Arc::new(Queue::new(bound));
-        let thread = Thread::new(connection, location, listeners, Arc::clone(&queue));
+        let thread = Thread::new(connection, location, listeners, Arc::clone(&queue), claim);
         let thread = std::thread::Builder::new()
             .name("revocable-sqlite-writer".into())
             .spawn(move || thread.run())

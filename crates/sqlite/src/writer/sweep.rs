@@ -19,6 +19,7 @@ pub(crate) struct Expire {
 }
 
 impl Verb for Expire {
+    const MAY_EXCEED_LIMIT: bool = true;
     type Output = Vec<Ended>;
 
     fn run(&self, tx: &Tx<'_>) -> Result<Vec<Ended>> {
@@ -40,30 +41,24 @@ impl Verb for Expire {
     }
 }
 
-/// Forgets the oldest epochs if they were taken before a time.
+/// Forgets the oldest epochs, up to a position: one that was taken so long ago
+/// that no login from before it may go on.
 #[derive(Debug)]
 pub(crate) struct ForgetEpochs {
-    pub(crate) before_ms: i64,
+    pub(crate) through: i64,
     pub(crate) limit: u32,
 }
 
-impl ForgetEpochs {
-    /// Whether there is anything to forget.
-    pub(crate) const ANY: &str = "SELECT EXISTS (SELECT 1 FROM
-        (SELECT advanced_ms FROM epochs ORDER BY epoch LIMIT ?2) WHERE advanced_ms < ?1)";
-}
-
 impl Verb for ForgetEpochs {
+    const MAY_EXCEED_LIMIT: bool = true;
     type Output = u64;
 
     fn run(&self, tx: &Tx<'_>) -> Result<u64> {
         let forgotten: Vec<i64> = tx.write_returning(
             "DELETE FROM epochs WHERE user IN
-                 (SELECT user FROM
-                      (SELECT user, advanced_ms FROM epochs ORDER BY epoch LIMIT ?2)
-                  WHERE advanced_ms < ?1)
+                 (SELECT user FROM epochs WHERE epoch <= ?1 ORDER BY epoch LIMIT ?2)
              RETURNING epoch",
-            params![self.before_ms, self.limit],
+            params![self.through, self.limit],
         )?;
         // A login from before what was forgotten is refused: it could have been
         // meant.

@@ -12,8 +12,12 @@ use crate::row::{self, Found};
 /// One kind of write. It may run more than once: what it did before was rolled
 /// back then.
 pub(crate) trait Verb: Send + 'static {
-    /// Whether it may take the file beyond the limit that the application set.
-    const REVOKES: bool = false;
+    /// Whether it may take the file beyond the limit that the application set:
+    /// what removes rows, for which the engine may need a page first.
+    const MAY_EXCEED_LIMIT: bool = false;
+
+    /// Whether it only tries to write, and nothing of it is to stay.
+    const IS_TRIAL: bool = false;
 
     type Output: Send + 'static;
 
@@ -41,10 +45,9 @@ pub(crate) enum Ends {
 #[derive(Debug)]
 pub(crate) struct Tx<'a> {
     pub(crate) connection: &'a Connection,
-    /// The engine could not read what the request is about: do without, if
-    /// that can be. (It refuses to write in a transaction in which it met
-    /// damage, so the request runs again.)
-    pub(crate) blind: bool,
+    /// Reads each session first, if there is something that the engine cannot
+    /// read: it refuses to write in a transaction in which it met damage.
+    pub(crate) scout: Option<&'a Connection>,
 }
 
 impl Tx<'_> {
@@ -73,10 +76,17 @@ impl Tx<'_> {
             .map_err(|error| Fault::from(error).while_writing())
     }
 
-    /// What is under this ID, unless it cannot be read.
+    /// What is under this ID; damaged too if the engine cannot read it and a
+    /// scout goes ahead.
     pub(crate) fn find(&self, id: SessionId) -> Result<Option<Found>> {
-        if self.blind {
-            return Ok(Some(Found::Damaged(None)));
+        if let Some(scout) = self.scout
+            && let Err(fault) = row::find(scout, id)
+        {
+            return if fault.is_structural() {
+                Ok(Some(Found::Damaged(None)))
+            } else {
+                Err(fault)
+            };
         }
         row::find(self.connection, id)
     }
@@ -103,8 +113,10 @@ impl<V: Verb> Task<V> {
 
 /// A task, whatever its verb.
 pub(super) trait Queued: Send {
-    /// [`Verb::REVOKES`].
-    fn revokes(&self) -> bool;
+    /// [`Verb::MAY_EXCEED_LIMIT`].
+    fn may_exceed_limit(&self) -> bool;
+    /// [`Verb::IS_TRIAL`].
+    fn is_trial(&self) -> bool;
     /// Runs the verb and keeps what came out.
     fn run(&mut self, tx: &Tx<'_>) -> Result<()>;
     /// Takes an error for the outcome.
@@ -116,8 +128,12 @@ pub(super) trait Queued: Send {
 }
 
 impl<V: Verb> Queued for Task<V> {
-    fn revokes(&self) -> bool {
-        V::REVOKES
+    fn may_exceed_limit(&self) -> bool {
+        V::MAY_EXCEED_LIMIT
+    }
+
+    fn is_trial(&self) -> bool {
+        V::IS_TRIAL
     }
 
     fn run(&mut self, tx: &Tx<'_>) -> Result<()> {

@@ -11,6 +11,7 @@ use super::batch::Batches;
 use super::queue::{Queue, Work};
 use super::session::Soon;
 use super::task::{Queued, Task};
+use crate::claim::Claim;
 use crate::fault::Fault;
 use crate::open::{Location, WAL_LIMIT, run_pragma};
 
@@ -38,6 +39,9 @@ pub(super) struct Thread {
     checkpoint_at: u64,
     /// Free pages are being given back.
     vacuuming: bool,
+    /// Dropped last: until then nobody else may have the file to himself. It is
+    /// this thread that ends last, also when it drops the store's last handle.
+    _claim: Claim,
 }
 
 impl Thread {
@@ -46,6 +50,7 @@ impl Thread {
         location: Location,
         listeners: Arc<EndListeners>,
         queue: Arc<Queue>,
+        claim: Claim,
     ) -> Self {
         Self {
             batches: Batches::new(connection, location.clone(), listeners),
@@ -53,6 +58,7 @@ impl Thread {
             location,
             checkpoint_at: WAL_LIMIT,
             vacuuming: false,
+            _claim: claim,
         }
     }
 

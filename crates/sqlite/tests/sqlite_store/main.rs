@@ -2,8 +2,14 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod damage;
+mod disk;
 mod files;
+mod listening;
+mod pages;
+mod room;
 mod sharing;
 mod support;
+mod sweeps;
+mod touches;
 mod verbs;
 mod writing;

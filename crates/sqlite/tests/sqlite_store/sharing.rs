@@ -1,14 +1,13 @@
-//! Others at the same file: kept out, or counted.
+//! Others at the same file: kept out, seen at once, or counted.
+
+use std::sync::Barrier;
+use std::thread;
 
 use futures_executor::block_on;
-use revocable_core::{ErrorKind, SessionStore, Sharing};
+use revocable_core::{CreateOutcome, CreateRequest, ErrorKind, SessionStore, Sharing};
 use revocable_sqlite::SqliteStore;
 
 use crate::support::*;
-
-fn exclusively(place: &Place) -> revocable_core::Result<SqliteStore> {
-    SqliteStore::builder(place.path()).exclusive(true).open()
-}
 
 fn count(store: &SqliteStore) -> u64 {
     block_on(store.foreign_changes()).unwrap()
@@ -71,4 +70,68 @@ fn the_changes_of_others_are_counted_and_own_ones_are_not() {
     changed("a revocation");
     place.connect().execute("DELETE FROM sessions", []).unwrap();
     changed("a write of another program");
+}
+
+#[test]
+fn two_stores_of_a_file_see_each_other_at_once() {
+    let place = Place::new();
+    let (one, two) = (place.open(), place.open());
+    for n in 0..50 {
+        let (here, there) = if n % 2 == 0 {
+            (&one, &two)
+        } else {
+            (&two, &one)
+        };
+        let alice = create(here, "alice");
+        assert_eq!(lookup(there, alice.id).as_ref(), Some(&alice));
+        assert!(revoke(there, alice.id).is_some());
+        assert_eq!(lookup(here, alice.id), None);
+        create(here, "alice");
+        let ended = block_on(there.revoke_all_for_user(revoke_all("alice"))).unwrap();
+        assert_eq!(ended.ended.len(), 1);
+    }
+}
+
+#[test]
+fn a_login_races_a_revoke_all_of_another_process() {
+    let place = Place::new();
+    let (one, two) = (place.open(), place.open());
+    for round in 0..100 {
+        let alice = record("alice");
+        let epoch = block_on(one.epoch(&alice.user)).unwrap();
+        let login = CreateRequest {
+            expected_epoch: Some(epoch),
+            ..request(alice.clone())
+        };
+        let barrier = Barrier::new(2);
+        let (created, revoked) = thread::scope(|scope| {
+            let create = scope.spawn(|| {
+                barrier.wait();
+                block_on(one.create(login)).unwrap()
+            });
+            barrier.wait();
+            let revoked = block_on(two.revoke_all_for_user(revoke_all("alice"))).unwrap();
+            (create.join().unwrap(), revoked)
+        });
+        match created {
+            CreateOutcome::Superseded => assert_eq!(revoked.ended, []),
+            CreateOutcome::Created { .. } => assert_eq!(revoked.ended, [alice.id]),
+            outcome => panic!("{outcome:?}"),
+        }
+        assert_eq!(lookup(&one, alice.id), None, "round {round}");
+    }
+}
+
+#[test]
+fn to_ask_for_the_health_of_a_store_is_no_change_to_others() {
+    let place = Place::new();
+    let (here, there) = (place.open(), place.open());
+    create(&here, "alice");
+    create(&there, "alice");
+    let before = (count(&here), count(&there));
+    for _ in 0..3 {
+        block_on(here.health()).unwrap();
+        block_on(there.health()).unwrap();
+        assert_eq!((count(&here), count(&there)), before);
+    }
 }

@@ -53,6 +53,10 @@ impl Place {
     }
 }
 
+pub(crate) fn exclusively(place: &Place) -> revocable_core::Result<SqliteStore> {
+    SqliteStore::builder(place.path()).exclusive(true).open()
+}
+
 pub(crate) fn user(name: &str) -> UserId {
     UserId::new(name).unwrap()
 }

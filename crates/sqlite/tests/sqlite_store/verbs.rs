@@ -4,9 +4,8 @@ use std::num::NonZeroU32;
 
 use futures_executor::block_on;
 use revocable_core::{
-    AtCap, Cap, ChangeKind, Client, CreateOutcome, Digest, EndReason, ErrorKind, Liveness,
-    Previous, Record, Renewal, Salt, SessionStore, Successor, SweepCursor, SweepRequest,
-    UpdateOutcome,
+    AtCap, Cap, ChangeKind, Client, CreateOutcome, Digest, EndReason, Liveness, Previous, Record,
+    Renewal, Salt, SessionStore, Successor, UpdateOutcome,
 };
 
 use crate::support::*;
@@ -173,48 +172,6 @@ fn a_login_from_before_a_revocation_is_superseded() {
 }
 
 #[test]
-fn a_forgotten_epoch_still_refuses_older_logins() {
-    let place = Place::new();
-    let store = place.open();
-    let before = block_on(store.epoch(&user("alice"))).unwrap();
-    block_on(store.revoke_all_for_user(revoke_all("alice"))).unwrap();
-    block_on(store.revoke_all_for_user(revoke_all("bob"))).unwrap();
-    let forget = |before_ms| SweepRequest {
-        forget_epochs_before_ms: before_ms,
-        ..sweep(2_000)
-    };
-    assert_eq!(
-        block_on(store.sweep_expired(forget(2_000)))
-            .unwrap()
-            .epochs_forgotten,
-        0
-    );
-    assert_eq!(
-        block_on(store.sweep_expired(forget(2_001)))
-            .unwrap()
-            .epochs_forgotten,
-        2
-    );
-    let login = |name, epoch| revocable_core::CreateRequest {
-        expected_epoch: Some(epoch),
-        ..request(record(name))
-    };
-    let outcome = |request| block_on(store.create(request)).unwrap();
-    assert_eq!(outcome(login("alice", before)), CreateOutcome::Superseded);
-    assert_eq!(
-        outcome(login("carol", before.next())),
-        CreateOutcome::Superseded
-    );
-    assert!(matches!(
-        outcome(login("alice", before.next().next())),
-        CreateOutcome::Created { .. }
-    ));
-    // One that began in another file, which was removed since.
-    let ahead = login("alice", before.next().next().next());
-    assert_eq!(outcome(ahead), CreateOutcome::Superseded);
-}
-
-#[test]
 fn revoke_all_spares_one_and_other_users_and_tells_once() {
     let place = Place::new();
     let store = place.open();
@@ -273,59 +230,6 @@ fn a_listing_goes_on_where_it_stopped() {
         }
     }
     assert_eq!(listed, ids);
-}
-
-#[test]
-fn a_sweep_removes_what_is_over_in_bounded_steps() {
-    let place = Place::new();
-    let store = place.open();
-    let mut expected = Vec::new();
-    for n in 0..20 {
-        let over = n % 3 == 0;
-        let record = Record {
-            expires_ms: if over { 1_500 } else { 1_000_000 },
-            ..record("alice")
-        };
-        block_on(store.create(request(record.clone()))).unwrap();
-        expected.extend(over.then_some(record.id));
-    }
-    let heard = Heard::of(&store);
-    let mut step = SweepRequest {
-        max_rows: rows(3),
-        ..sweep(1_500)
-    };
-    let mut steps = 0;
-    loop {
-        let outcome = block_on(store.sweep_expired(step.clone())).unwrap();
-        assert!(outcome.examined <= 3);
-        steps += 1;
-        step.cursor = outcome.cursor;
-        if step.cursor.is_none() {
-            break;
-        }
-    }
-    assert_eq!(steps, 7);
-    assert_eq!(heard.ids(), expected);
-    let reasons: Vec<_> = heard
-        .ended
-        .lock()
-        .unwrap()
-        .iter()
-        .map(|e| e.reason)
-        .collect();
-    assert_eq!(reasons, vec![EndReason::Expired; expected.len()]);
-}
-
-#[test]
-fn a_foreign_cursor_is_refused() {
-    let place = Place::new();
-    let store = place.open();
-    let request = SweepRequest {
-        cursor: Some(SweepCursor::new(*b"?")),
-        ..sweep(0)
-    };
-    let error = block_on(store.sweep_expired(request)).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::InvalidInput);
 }
 
 #[test]

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use futures_channel::oneshot::Receiver;
 use revocable_core::{
-    Bucket, Client, CreateOutcome, CreateRequest, Digest, EndListener, Liveness, Record, SessionId,
-    UserId,
+    Bucket, Client, CreateOutcome, CreateRequest, Digest, EndListener, EndReason, Ended, Epoch,
+    Liveness, Record, SessionId, UserId,
 };
 use tempfile::TempDir;
 
@@ -35,7 +35,7 @@ impl EndListener for Heard {
 }
 
 struct Fixture {
-    _folder: TempDir,
+    folder: TempDir,
     batches: Batches,
     heard: Arc<Heard>,
 }
@@ -51,7 +51,7 @@ impl Fixture {
         let listener: Arc<dyn EndListener> = heard.clone();
         listeners.add(Arc::downgrade(&listener));
         Self {
-            _folder: folder,
+            folder,
             batches: Batches::new(connection, location, listeners),
             heard,
         }
@@ -65,6 +65,18 @@ impl Fixture {
             Ok(CreateOutcome::Created { .. })
         ));
         record(n).id
+    }
+
+    /// Overwrites the page that this session's record is on.
+    fn destroy_page_of(&mut self, n: u8) {
+        // The last connection that closes copies the log into the file.
+        self.batches.distrust();
+        let path = self.folder.path().join("s.db");
+        let mut bytes = std::fs::read(&path).unwrap();
+        let at = bytes.windows(32).position(|window| window == [n; 32]);
+        let page = at.unwrap() / 4096 * 4096;
+        bytes[page..page + 4096].fill(0xff);
+        std::fs::write(path, bytes).unwrap();
     }
 
     fn has(&mut self, id: SessionId) -> bool {
@@ -202,12 +214,12 @@ fn a_commit_of_unknown_outcome_is_looked_at() {
     // The one took effect, the other did not, as if they had been in
     // commits of their own.
     let mut first = vec![first];
-    fixture.batches.transact(&mut first, false).unwrap();
+    fixture.batches.transact(&mut first, None).unwrap();
     let mut second = vec![second];
-    fixture.batches.transact(&mut second, false).unwrap();
+    fixture.batches.transact(&mut second, None).unwrap();
     fixture
         .batches
-        .transact(&mut [task(create(2)).0], false)
+        .transact(&mut [task(create(2)).0], None)
         .unwrap();
     for (requests, answered) in [(first, &mut revoked_a), (second, &mut revoked_b)] {
         fixture.batches.distrust();
@@ -224,12 +236,30 @@ fn a_commit_of_unknown_outcome_is_looked_at() {
 }
 
 #[test]
+fn what_cannot_be_looked_at_after_a_commit_of_unknown_outcome_stops_no_write() {
+    let mut fixture = Fixture::new();
+    let ids: Vec<_> = (1..=200).map(|n| fixture.create(n)).collect();
+    let (first, _answered) = task(revoke(ids[99]));
+    let (second, _answered) = task(revoke(ids[0]));
+    let mut requests = vec![first, second];
+    fixture.batches.transact(&mut requests, None).unwrap();
+    fixture.destroy_page_of(101);
+    fixture.batches.fail_unknown(requests, &unknown());
+    assert_eq!(fixture.heard.take(), [ids[0].to_string()]);
+    fixture.create(201);
+    let (request, mut revoked) = task(revoke(ids[1]));
+    fixture.batches.run(vec![request]);
+    assert!(answer(&mut revoked).unwrap().is_some());
+    assert_eq!(fixture.heard.take(), [ids[1].to_string()]);
+}
+
+#[test]
 fn a_revoke_everything_of_unknown_outcome_is_looked_at() {
     let mut fixture = Fixture::new();
     fixture.create(1);
     let (request, _answered) = task(RevokeEverything(EndReason::Administrator));
     let mut requests = vec![request];
-    fixture.batches.transact(&mut requests, false).unwrap();
+    fixture.batches.transact(&mut requests, None).unwrap();
     fixture.batches.distrust();
     fixture.batches.fail_unknown(requests, &unknown());
     assert_eq!(fixture.heard.take(), ["everything 1"]);
@@ -240,7 +270,7 @@ fn a_file_that_went_away_is_unavailable_until_it_is_back() {
     let mut fixture = Fixture::new();
     let id = fixture.create(1);
     fixture.batches.distrust();
-    let folder = fixture._folder.path().to_owned();
+    let folder = fixture.folder.path().to_owned();
     std::fs::rename(folder.join("s.db"), folder.join("away.db")).unwrap();
     let (request, mut answered) = task(revoke(id));
     fixture.batches.run(vec![request]);
