@@ -14,6 +14,7 @@ mod batch;
 mod queue;
 mod request;
 mod thread;
+mod writes;
 
 use std::future::poll_fn;
 use std::pin::Pin;
