@@ -190,11 +190,7 @@ impl Thread {
     fn try_revoke_everything(&mut self) -> Result<u64> {
         self.shared.check()?;
         let old = self.shared.write().clone();
-        let next = Trees::open(&self.shared.database, old.generation + 1)?;
-        // A crash may have left some of it.
-        for tree in next.all() {
-            tree.clear()?;
-        }
+        let next = old.open_next(&self.shared.database)?;
         let position = self.shared.position().saturating_add(1);
         let writes = Writes {
             meta: vec![
@@ -221,6 +217,11 @@ impl Thread {
         let Some(tree) = self.garbage.pop() else {
             return;
         };
+        if self.shared.write().has(&tree) {
+            // It never comes to this, and everything would be lost.
+            tracing::error!("what is current was to be cleared away");
+            return;
+        }
         let cleared = (|| -> Result<bool> {
             let mut some = false;
             for key in tree.iter().keys().take(CLEARED) {
@@ -323,6 +324,48 @@ fn tell_all(all: Vec<Done>, fault: Option<&Fault>) {
     for done in all {
         if catch_unwind(AssertUnwindSafe(|| done.answer(fault.cloned()))).is_err() {
             tracing::error!("a waker panicked");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::watch::Watch;
+
+    struct NoDisk;
+
+    impl Sync for NoDisk {
+        fn sync(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn thread() -> Thread {
+        let database = sled::Config::new().temporary(true).open().unwrap();
+        let meta = database.open_tree("meta").unwrap();
+        let trees = Trees::open(&database, 0).unwrap();
+        let watch = Arc::new(Watch::new(Duration::from_secs(60)));
+        let shared = Shared::new(database, meta, trees, 0, watch);
+        let queue = Arc::new(Queue::new(1));
+        Thread::new(Arc::new(shared), queue, Box::new(NoDisk), 0, Vec::new())
+    }
+
+    #[test]
+    fn what_is_current_is_never_cleared_away() {
+        let mut thread = thread();
+        let trees = thread.shared.write().clone();
+        for tree in trees.all() {
+            tree.insert(b"key", b"value").unwrap();
+        }
+        thread.garbage = trees.all().map(Clone::clone).into();
+        while !thread.garbage.is_empty() {
+            thread.clear();
+        }
+        for tree in trees.all() {
+            assert_eq!(tree.len(), 1);
         }
     }
 }
