@@ -1,7 +1,7 @@
 //! What `revoke_everything` ended, and a crash left in the way.
 
 use futures_executor::block_on;
-use revocable_core::{CreateOutcome, EndReason, SessionStore, UserId};
+use revocable_core::{CreateOutcome, EndReason, ErrorKind, SessionStore, UserId};
 
 use super::support::*;
 use crate::SledStore;
@@ -105,5 +105,18 @@ fn what_comes_after_a_torn_revoke_everything_that_is_repeated_is_kept() {
         late.expected_epoch = Some(began);
         let late = block_on(store.create(late)).unwrap();
         assert_eq!(late, CreateOutcome::Superseded);
+    }
+}
+
+#[test]
+fn a_store_that_has_lost_a_tree_is_not_well() {
+    for lost in 0..3 {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SledStore::open(folder.path()).unwrap();
+        block_on(store.health()).unwrap();
+        let name = store.shared().write().all()[lost].name();
+        store.shared().database.drop_tree(name).unwrap();
+        let error = block_on(store.health()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
     }
 }

@@ -311,10 +311,7 @@ fn carry_out(batch: &mut Batch<'_>, queue: &Queue, request: Request, sound: &Res
             || batch.forget(&users, before_ms),
             |_| Vec::new(),
         ),
-        Request::Health(answer) => {
-            batch.probe = true;
-            done(sound, answer, || Ok(()), |()| Vec::new())
-        }
+        Request::Health(answer) => done(sound, answer, || batch.probe(), |()| Vec::new()),
         Request::RevokeEverything(..) => unreachable!("it is carried out alone"),
     }
 }
