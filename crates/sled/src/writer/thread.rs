@@ -136,11 +136,10 @@ impl Thread {
         let writes = Writes::of(&batch, position, self.floor);
         let (position, floor) = (batch.position, batch.floor);
         drop(batch);
-        if let Err(fault) = self.commit(&trees, &writes, |_, shared| shared.set_position(position))
-        {
+        if let Err(fault) = self.commit(&trees, &writes, |_| {}) {
             return tell_all(all, Some(&fault.unknown()));
         }
-        self.floor = floor;
+        self.advance(position, floor);
         for done in &all {
             self.shared.listeners.ended(&done.ended);
         }
@@ -154,7 +153,7 @@ impl Thread {
         &mut self,
         trees: &Trees,
         writes: &Writes,
-        applied: impl FnOnce(&mut Trees, &Shared),
+        applied: impl FnOnce(&mut Trees),
     ) -> Result<()> {
         if writes.is_empty() {
             return Ok(());
@@ -164,7 +163,7 @@ impl Thread {
                 // Nobody lists while it is half done. Let go before the sync.
                 let mut current = self.shared.write();
                 transact(trees, &self.shared.meta, writes)?;
-                applied(&mut current, &self.shared);
+                applied(&mut current);
             }
             self.shared.database.flush()?;
             let synced = self.disk.sync();
@@ -175,6 +174,14 @@ impl Thread {
             self.shared.poison(fault);
         }
         committed
+    }
+
+    /// What is on the disk. A login may begin at the position from now on: if
+    /// it did before, and the power was cut, the next revocation would take the
+    /// same position, and the login would not be refused.
+    fn advance(&mut self, position: u64, floor: u64) {
+        self.shared.set_position(position);
+        self.floor = floor;
     }
 
     /// One small write that ends all sessions: the next generation is empty.
@@ -200,12 +207,9 @@ impl Thread {
             ],
             ..Writes::default()
         };
-        self.commit(&old, &writes, |current, shared| {
-            *current = next;
-            shared.set_position(position);
-        })
-        .map_err(|fault| fault.unknown())?;
-        self.floor = position;
+        self.commit(&old, &writes, |current| *current = next)
+            .map_err(|fault| fault.unknown())?;
+        self.advance(position, position);
         let count = old.sessions.len() as u64;
         self.garbage.extend(old.all().map(Clone::clone));
         Ok(count)
