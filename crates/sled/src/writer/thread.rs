@@ -47,6 +47,7 @@ impl Thread {
     /// Works until the queue is closed and empty, and closes the database.
     pub(super) fn run(mut self) {
         let watch = Arc::clone(&self.shared.watch);
+        let queue = Arc::clone(&self.queue);
         loop {
             // A panic is a defect. It must not end the thread: who waits then
             // would wait for ever.
@@ -59,22 +60,25 @@ impl Thread {
                     self.shared.poison(&fault);
                 }
             }
-            watch.done();
+            watch.done(&queue);
         }
-        watch.begin();
+        watch.begin(Vec::new());
         // Closing, the engine syncs its log once more, and panics if the disk
         // fails then. All that was acknowledged is synced already.
         if catch_unwind(AssertUnwindSafe(|| drop(self))).is_err() {
             tracing::error!("the engine panicked while it closed the database");
         }
-        watch.done();
+        watch.done(&queue);
         watch.end();
     }
 
     /// Does what is next; whether there may be more.
     fn step(&mut self) -> bool {
         let work = self.queue.next(!self.garbage.is_empty());
-        self.shared.watch.begin();
+        self.shared.watch.begin(match &work {
+            Work::Batch(requests, _) => requests.iter().map(Request::waiting).collect(),
+            Work::Idle | Work::Closed => Vec::new(),
+        });
         match work {
             Work::Batch(requests, soon) => self.run_batch(requests, soon),
             Work::Idle => self.clear(),
