@@ -3,12 +3,14 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 
-use revocable::Epoch;
+use futures_executor::block_on;
+use revocable::{Epoch, SessionStore};
 use revocable_tests::durability::backend::Backend;
 use revocable_tests::durability::process::{client_process, hear};
 use revocable_tests::durability::recording::{Disk, Event, Unsynced, events};
-use revocable_tests::durability::script::{Chance, Expected, Script};
+use revocable_tests::durability::script::{Chance, Expected, Script, Step, take};
 use revocable_tests::durability::shim;
 use revocable_tests::durability::verify::{verify, verify_login};
 
@@ -38,7 +40,7 @@ fn cut_everywhere(backend: Backend, clients: u32, steps: u64) {
     let recording = record(backend, &worked, &root.join("log"), clients, steps);
 
     // Every cut if there is time, else as many as asked for, evenly spread.
-    let cuts = crate::number("REVOCABLE_CRASH_CUTS", 250) as usize;
+    let cuts = crate::number("REVOCABLE_CRASH_CUTS", 220) as usize;
     let every = recording.events.len().div_ceil(cuts).max(1);
     let (mut disk, mut known, mut tried) = (Disk::default(), recording.begin(), 0);
     for (number, event) in recording.events.iter().enumerate() {
@@ -46,7 +48,22 @@ fn cut_everywhere(backend: Backend, clients: u32, steps: u64) {
         if let Event::Said(line) = event {
             assert_eq!(hear(line, &mut known), Vec::<String>::new());
         }
+        let mut cut = |way, check: Check| {
+            let cut = root.join("cut");
+            disk.lay_out(&worked, &cut, way).expect("there is room");
+            std::fs::create_dir_all(&cut).expect("there is room");
+            check(backend, &cut, &known)
+                .unwrap_or_else(|why| panic!("cut after event {number}, {way:?}: {why}"));
+            std::fs::remove_dir_all(&cut).expect("it can be removed");
+            tried += 1;
+        };
         let is_acknowledgement = matches!(event, Event::Said(_));
+        // The one step that changes everything at once is rare.
+        if matches!(event, Event::Write(..)) && is_ending_everything(&known) {
+            for seed in 0..3 {
+                cut(Unsynced::Torn(seed), go_on);
+            }
+        }
         if number % every != 0 && !(is_acknowledgement && number % (every / 4).max(1) == 0) {
             continue;
         }
@@ -57,19 +74,17 @@ fn cut_everywhere(backend: Backend, clients: u32, steps: u64) {
             Unsynced::Torn(number as u32),
         ];
         // One way a cut, but all of them where every cut is tried.
-        let one = Chance::new(1, number as u64).below(ways.len());
-        let ways = if every == 1 {
-            &ways[..]
+        let mut chance = Chance::new(1, number as u64);
+        let one = chance.below(ways.len());
+        if every == 1 {
+            for way in ways {
+                cut(way, look);
+                cut(way, go_on);
+            }
+        } else if chance.below(2) == 0 {
+            cut(ways[one], look);
         } else {
-            &ways[one..=one]
-        };
-        for way in ways {
-            let cut = root.join("cut");
-            disk.lay_out(&worked, &cut, *way).expect("there is room");
-            check(backend, &cut, &known)
-                .unwrap_or_else(|why| panic!("cut after event {number}, {way:?}: {why}"));
-            std::fs::remove_dir_all(&cut).expect("it can be removed");
-            tried += 1;
+            cut(ways[one], go_on);
         }
     }
     println!(
@@ -115,15 +130,66 @@ fn record(backend: Backend, folder: &Path, log: &Path, clients: u32, steps: u64)
     recording
 }
 
-fn check(backend: Backend, cut: &Path, known: &[(Expected, Option<Epoch>)]) -> Result<(), String> {
-    std::fs::create_dir_all(cut).map_err(|error| error.to_string())?;
-    let store = backend
-        .open(cut)
-        .map_err(|error| format!("does not open: {error:?}"))?;
+/// Whether an only client's step that is under way ends everything.
+fn is_ending_everything(known: &[(Expected, Option<Epoch>)]) -> bool {
+    known.len() == 1 && matches!(known[0].0.next_step(), Step::RevokeEverything)
+}
+
+/// What is done with what a cut has left.
+type Check = fn(Backend, &Path, &[(Expected, Option<Epoch>)]) -> Result<(), String>;
+
+/// Looks at what is there.
+fn look(backend: Backend, cut: &Path, known: &[(Expected, Option<Epoch>)]) -> Result<(), String> {
+    let store = open(backend, cut)?;
     let mut expected: Vec<Expected> = known.iter().map(|(client, _)| client.clone()).collect();
     verify(&*store, &mut expected)?;
     for (client, (_, begun)) in expected.iter().zip(known) {
         verify_login(&*store, client, *begun)?;
     }
     Ok(())
+}
+
+/// Has each client repeat at once what was not acknowledged, as one may, and go
+/// on. Then all has to be as if there had been no cut, also when the store was
+/// idle for a while, and when it is opened once more.
+fn go_on(backend: Backend, cut: &Path, known: &[(Expected, Option<Epoch>)]) -> Result<(), String> {
+    let store = open(backend, cut)?;
+    let mut clients = known.to_vec();
+    for _ in 0..2 {
+        for (client, begun) in &mut clients {
+            let step = client.next_step();
+            block_on(take(&*store, step.clone(), begun))
+                .map_err(|error| format!("{step:?} after the cut: {error:?}"))?;
+            client.advance();
+        }
+    }
+    // In between the store has nothing to do and puts itself in order.
+    for _ in 0..10 {
+        block_on(store.health()).map_err(|error| format!("not well: {error:?}"))?;
+    }
+    let exactly = |store: &dyn SessionStore| {
+        let mut expected: Vec<Expected> =
+            clients.iter().map(|(client, _)| client.clone()).collect();
+        verify(store, &mut expected)?;
+        let is_exact =
+            |((client, _), found): (&(Expected, _), &Expected)| client.next == found.next;
+        if clients.iter().zip(&expected).all(is_exact) {
+            Ok(())
+        } else {
+            Err("a step was taken that nobody asked for".to_owned())
+        }
+    };
+    exactly(&*store)?;
+    drop(store);
+    let store = open(backend, cut)?;
+    exactly(&*store)?;
+    for (client, begun) in &clients {
+        verify_login(&*store, client, *begun)?;
+    }
+    Ok(())
+}
+
+fn open(backend: Backend, cut: &Path) -> Result<Arc<dyn SessionStore>, String> {
+    let opened = backend.open(cut);
+    opened.map_err(|error| format!("does not open: {error:?}"))
 }

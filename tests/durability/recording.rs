@@ -71,6 +71,9 @@ fn event(rest: &mut &[u8]) -> Option<Event> {
     })
 }
 
+/// What a disk writes whole or not at all.
+const SECTOR: usize = 512;
+
 /// What becomes of writes that no sync followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unsynced {
@@ -128,11 +131,16 @@ impl Unsafe {
     fn torn(&self, chance: &mut Chance, content: &mut Vec<u8>) {
         match self {
             Self::Write(offset, data) => {
-                for (number, sector) in data.chunks(512).enumerate() {
+                let (mut at, mut rest) = (*offset, &data[..]);
+                while !rest.is_empty() {
+                    // To the end of the disk's sector, not of one that begins
+                    // with the write.
+                    let left = SECTOR - at as usize % SECTOR;
+                    let (part, after) = rest.split_at(left.min(rest.len()));
                     if chance.below(2) == 0 {
-                        let at = offset + number as u64 * 512;
-                        Self::Write(at, sector.to_vec()).apply(content);
+                        Self::Write(at, part.to_vec()).apply(content);
                     }
+                    (at, rest) = (at + part.len() as u64, after);
                 }
             }
             Self::Length(_) => {
@@ -260,8 +268,31 @@ mod tests {
         let torn = left(Unsynced::Torn(1)).unwrap();
         assert!(torn.contains(&1) && torn.contains(&2));
         assert!(
-            torn.chunks(512)
+            torn.chunks(SECTOR)
                 .all(|sector| sector.iter().all(|byte| *byte == sector[0]))
         );
+    }
+
+    #[test]
+    fn a_small_write_is_torn_where_a_sector_ends() {
+        let path = PathBuf::from("/from/file");
+        let mut disk = Disk::default();
+        disk.apply(&Event::File(path.clone()));
+        disk.apply(&Event::Write(path.clone(), 0, vec![1; 1_024]));
+        disk.apply(&Event::Sync(path.clone()));
+        disk.apply(&Event::Write(path, 500, vec![2; 24]));
+        let left = |seed| {
+            let to = tempfile::tempdir().unwrap();
+            disk.lay_out(Path::new("/from"), to.path(), Unsynced::Torn(seed))
+                .unwrap();
+            let content = std::fs::read(to.path().join("file")).unwrap();
+            assert_eq!(content[..500], [1; 500]);
+            assert_eq!(content[524..], [1; 500]);
+            assert!(content[500..512].iter().all(|byte| *byte == content[500]));
+            assert!(content[512..524].iter().all(|byte| *byte == content[512]));
+            (content[500], content[512])
+        };
+        let all: BTreeSet<_> = (0..64).map(left).collect();
+        assert_eq!(all.len(), 4, "{all:?}");
     }
 }

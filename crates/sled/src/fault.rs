@@ -62,7 +62,8 @@ impl Fault {
         }
     }
 
-    /// While the writer hangs, for who comes then: nothing was begun.
+    /// While the writer hangs, for who comes then or waits for a later turn:
+    /// nothing was begun, and nothing will be.
     pub(crate) fn hangs() -> Self {
         Self::new(
             ErrorKind::Unavailable,
@@ -71,7 +72,7 @@ impl Fault {
         )
     }
 
-    /// The same for who waits for a write.
+    /// The same for who waits for what the writer is at.
     pub(crate) fn hung() -> Self {
         Self::new(
             ErrorKind::UnknownOutcome,

@@ -56,7 +56,8 @@
 //! one view, because nothing is applied meanwhile. All writes go through one
 //! thread, which carries out what waits, up to 512 requests, applies it in one
 //! transaction, syncs once, tells the listeners and answers. A write that was
-//! begun is carried out whether or not its future is polled again.
+//! polled is carried out whether or not its future is polled again, unless the
+//! disk hangs before its turn has come.
 //!
 //! `revoke_everything` writes the number of the next generation, and no more.
 //! The trees of the last are cleared away when nobody waits.
@@ -68,7 +69,7 @@
 //! | folder not empty and not ours, newer format, no permission | `Configuration` from `open` | it is left as it is; the message says what to do |
 //! | another store has the folder | `Unavailable` from `open`, after two seconds | works when that store is closed |
 //! | a write or a sync fails | `UnknownOutcome` for what was under way, then `Unavailable` for everything | open the store again when the disk is well |
-//! | the disk or the engine does not answer a write in [time](SledStoreBuilder::write_timeout) | `UnknownOutcome` for who waits, then `Unavailable` for everything | works again when the write comes to an end; if it never does, start the process again |
+//! | the disk or the engine does not answer a write in [time](SledStoreBuilder::write_timeout) | `UnknownOutcome` for what is under way; `Unavailable` for what waits, which then never happens, and for everything until it ends | works again when the write comes to an end; if it never does, start the process again |
 //! | a damaged record | `Corrupt` for that session | it can be revoked; listings, sweeps and revoke-alls go on |
 //! | a damaged log | `Corrupt` | restore a backup and revoke everything, or remove the folder |
 

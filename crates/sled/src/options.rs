@@ -66,11 +66,12 @@ impl SledStoreBuilder {
     }
 
     /// How long the disk may take over a write; 30 seconds unless told otherwise,
-    /// at least one millisecond. After that who waits is told
+    /// at least one millisecond. After that who waits for it is told
     /// [`UnknownOutcome`](ErrorKind::UnknownOutcome), and everybody else
     /// [`Unavailable`](ErrorKind::Unavailable), lookups too, until the write comes
-    /// to an end. If it never does, which the engine does not rule out after an
-    /// error of the disk, only a new process can open the folder again.
+    /// to an end; a write that has only been waiting is then never carried out.
+    /// If the end never comes, which the engine does not rule out after an error
+    /// of the disk, only a new process can open the folder again.
     pub fn write_timeout(mut self, timeout: Duration) -> Self {
         // Longer than a day is for ever, and a sum must not overflow.
         let day = Duration::from_secs(86_400);

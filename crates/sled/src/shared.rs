@@ -49,18 +49,27 @@ impl Trees {
         [&self.sessions, &self.by_user, &self.epochs]
     }
 
-    /// The trees of other generations, which a crash left.
-    pub(crate) fn left_behind(&self, database: &Db) -> Result<Vec<Tree>> {
-        let current = NAMES.map(|name| tree_name(name, self.generation));
-        let is_old = |name: &[u8]| {
-            let ours = NAMES.iter().any(|start| {
-                name.starts_with(start.as_bytes()) && name.get(start.len()) == Some(&b'-')
-            });
-            ours && !current.iter().any(|current| current.as_bytes() == name)
-        };
+    /// The trees of the next generation, empty. They are in the log before the
+    /// number that makes them current, so a power cut can leave them to be
+    /// cleared away, now or later: a name that is there is not taken again.
+    pub(crate) fn open_next(&self, database: &Db) -> Result<Self> {
         let names = database.tree_names();
-        let old = names.into_iter().filter(|name| is_old(name));
+        let there = names.iter().filter_map(|name| generation_of(name));
+        let last = there.fold(self.generation, u64::max);
+        Self::open(database, last.saturating_add(1))
+    }
+
+    /// The trees of other generations, which have ended or never began.
+    pub(crate) fn left_behind(&self, database: &Db) -> Result<Vec<Tree>> {
+        let names = database.tree_names();
+        let old = names.into_iter().filter(|name| {
+            generation_of(name).is_some_and(|generation| generation != self.generation)
+        });
         old.map(|name| Ok(database.open_tree(name)?)).collect()
+    }
+
+    pub(crate) fn has(&self, tree: &Tree) -> bool {
+        self.all().iter().any(|own| own.name() == tree.name())
     }
 
     /// What is under this ID.
@@ -94,6 +103,13 @@ impl Trees {
 
 fn tree_name(name: &str, generation: u64) -> String {
     format!("{name}-{generation}")
+}
+
+/// Whose tree it is, if it is one that holds sessions.
+fn generation_of(name: &[u8]) -> Option<u64> {
+    let (start, generation) = std::str::from_utf8(name).ok()?.split_once('-')?;
+    let generation = generation.parse().ok()?;
+    NAMES.contains(&start).then_some(generation)
 }
 
 /// A record, or what is left of one.

@@ -1,7 +1,7 @@
 //! What `revoke_everything` ended, and a crash left in the way.
 
 use futures_executor::block_on;
-use revocable_core::{EndReason, SessionStore};
+use revocable_core::{CreateOutcome, EndReason, ErrorKind, SessionStore, UserId};
 
 use super::support::*;
 use crate::SledStore;
@@ -64,4 +64,59 @@ fn a_crash_before_or_after_the_generation_was_written_leaves_the_one_or_the_othe
         block_on(store.revoke_everything(EndReason::Unknown)).unwrap(),
         0
     );
+}
+
+/// A store as a power cut leaves it that came between the next generation's
+/// trees and the number that makes them current.
+fn torn(folder: &std::path::Path) -> SledStore {
+    let store = SledStore::open(folder).unwrap();
+    let next = Trees::open(&store.shared().database, 1).unwrap();
+    store.shared().database.flush().unwrap();
+    drop((next, store));
+    SledStore::open(folder).unwrap()
+}
+
+/// Waits until all that has ended is cleared away.
+fn idle(store: &SledStore) {
+    while trees(store).len() > 1 {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn what_comes_after_a_torn_revoke_everything_that_is_repeated_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let alice = UserId::new("alice").unwrap();
+    for round in 0..5 {
+        let path = folder.path().join(round.to_string());
+        let store = torn(&path);
+        // Before what was left behind is cleared away.
+        block_on(store.revoke_everything(EndReason::Administrator)).unwrap();
+        let bob = create(&store, "bob");
+        let began = block_on(store.epoch(&alice)).unwrap();
+        block_on(store.revoke_all_for_user(revoke_all("alice"))).unwrap();
+        idle(&store);
+        assert!(is_there(&store, &bob));
+        block_on(store.health()).unwrap();
+        drop(store);
+        let store = SledStore::open(&path).unwrap();
+        assert!(is_there(&store, &bob));
+        let mut late = request(&record("alice"));
+        late.expected_epoch = Some(began);
+        let late = block_on(store.create(late)).unwrap();
+        assert_eq!(late, CreateOutcome::Superseded);
+    }
+}
+
+#[test]
+fn a_store_that_has_lost_a_tree_is_not_well() {
+    for lost in 0..3 {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SledStore::open(folder.path()).unwrap();
+        block_on(store.health()).unwrap();
+        let name = store.shared().write().all()[lost].name();
+        store.shared().database.drop_tree(name).unwrap();
+        let error = block_on(store.health()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+    }
 }

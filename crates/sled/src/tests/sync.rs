@@ -115,6 +115,38 @@ fn no_write_is_answered_before_it_is_on_the_disk() {
     setup.halting.store(false, Ordering::SeqCst);
 }
 
+/// After a power cut the position of a revocation that was lost is taken again,
+/// and a login that had begun there would not be refused.
+#[test]
+fn no_login_begins_at_a_revocation_that_is_not_on_the_disk() {
+    let setup = setup();
+    let store = &setup.store;
+    let alice = create(store, "alice").user;
+    let epoch = || block_on(store.epoch(&alice)).unwrap();
+    let writes: Vec<Write<'_>> = vec![
+        Box::pin(async {
+            drop(
+                store
+                    .revoke_all_for_user(revoke_all("alice"))
+                    .await
+                    .unwrap(),
+            )
+        }),
+        Box::pin(async { assert!(store.revoke_everything(EndReason::Unknown).await.is_ok()) }),
+    ];
+    setup.halting.store(true, Ordering::SeqCst);
+    for mut write in writes {
+        let before = epoch();
+        assert!(!is_ready(&mut write));
+        setup.begun.recv().unwrap();
+        assert_eq!(epoch(), before);
+        setup.go_on.send(()).unwrap();
+        block_on(write);
+        assert!(epoch() > before);
+    }
+    setup.halting.store(false, Ordering::SeqCst);
+}
+
 #[test]
 fn writes_that_wait_together_share_a_sync() {
     let setup = setup();

@@ -277,6 +277,15 @@ impl<'a> Batch<'a> {
         }
         Ok(forgotten)
     }
+
+    /// Whether all trees can be read; and has something written.
+    pub(super) fn probe(&mut self) -> Result<()> {
+        for tree in self.trees.all() {
+            tree.contains_key([])?;
+        }
+        self.probe = true;
+        Ok(())
+    }
 }
 
 fn apply_all(changes: &[Change], record: Arc<Record>) -> Arc<Record> {

@@ -14,20 +14,17 @@ mod batch;
 mod queue;
 mod request;
 mod thread;
+mod writes;
 
-use std::future::poll_fn;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::thread::JoinHandle;
 
-use futures_channel::oneshot;
 use revocable_core::{Change, ErrorKind, SessionId};
 use sled::Tree;
 
-pub(crate) use request::{Answer, Request};
+pub(crate) use queue::Queue;
+pub(crate) use request::{Answer, Request, Waiting};
 
-use self::queue::Queue;
 use self::thread::Thread;
 use crate::disk::Sync;
 use crate::fault::{Fault, Result};
@@ -56,37 +53,30 @@ impl Writer {
         let thread = Thread::new(shared, Arc::clone(&queue), disk, floor, garbage);
         let thread = spawn("revocable-sled-writer", move || thread.run())?;
         let writer = Self {
-            queue,
+            queue: Arc::clone(&queue),
             thread: Some(thread),
             watch: Arc::clone(&watch),
         };
         // It ends by itself, after the writer.
-        spawn("revocable-sled-watch", move || watch.run())?;
+        spawn("revocable-sled-watch", move || watch.run(&queue))?;
         Ok(writer)
     }
 
     /// Has a request carried out and waits for its outcome. Once this was
-    /// polled it is carried out whether or not anybody goes on waiting.
-    pub(crate) async fn ask<T>(&self, request: impl FnOnce(Answer<T>) -> Request) -> Result<T> {
-        // First, so that whoever is not refused below is told.
-        let mut hung = self.watch.listen();
-        self.watch.check()?;
-        let (answer, mut answered) = oneshot::channel();
+    /// polled it is carried out whether or not anybody goes on waiting, unless
+    /// the writer hangs before it has begun with it.
+    pub(crate) async fn ask<T: Send + 'static>(
+        &self,
+        request: impl FnOnce(Answer<T>) -> Request,
+    ) -> Result<T> {
+        let (answer, answered) = Answer::new();
         self.queue.add(request(answer))?;
-        poll_fn(|context| {
-            if let Poll::Ready(answer) = Pin::new(&mut answered).poll(context) {
-                return Poll::Ready(answer.unwrap_or_else(|_| {
-                    Err(Fault::new(
-                        ErrorKind::UnknownOutcome,
-                        "the writer gave no answer: repeat the call",
-                    ))
-                }));
-            }
-            Pin::new(&mut hung)
-                .poll(context)
-                .map(|()| Err(Fault::hung()))
+        answered.await.unwrap_or_else(|_| {
+            Err(Fault::new(
+                ErrorKind::UnknownOutcome,
+                "the writer gave no answer: repeat the call",
+            ))
         })
-        .await
     }
 
     /// Has a change applied within about a second, if nothing goes wrong.

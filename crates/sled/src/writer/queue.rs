@@ -36,6 +36,8 @@ struct State {
     soon: HashMap<SessionId, Vec<Change>>,
     /// When the oldest of these has waited long enough.
     soon_due: Option<Instant>,
+    /// The writer hangs.
+    refuses: bool,
     closed: bool,
 }
 
@@ -63,11 +65,15 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds a request. It will be carried out and answered.
+    /// Adds a request. It will be carried out and answered, or
+    /// [refused](Self::refuse).
     pub(super) fn add(&self, request: Request) -> Result<()> {
         let mut state = self.lock();
         if state.closed {
             return Err(Fault::new(ErrorKind::Unavailable, "the store is closed"));
+        }
+        if state.refuses {
+            return Err(Fault::hangs());
         }
         if state.requests.len() >= self.bound {
             return Err(Fault::new(
@@ -112,6 +118,20 @@ impl Queue {
     /// them.
     pub(super) fn take_soon(&self, id: SessionId) -> Vec<Change> {
         self.lock().soon.remove(&id).unwrap_or_default()
+    }
+
+    /// Takes out what the writer has not begun with, to be refused, and adds
+    /// no more requests. Who waits for these has to be told something now; what
+    /// they are told holds only if they are not carried out later.
+    pub(crate) fn refuse(&self) -> VecDeque<Request> {
+        let mut state = self.lock();
+        state.refuses = true;
+        std::mem::take(&mut state.requests)
+    }
+
+    /// The writer is back.
+    pub(crate) fn accept(&self) {
+        self.lock().refuses = false;
     }
 
     /// No more will be added: what is there is carried out, then the writer

@@ -4,12 +4,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use revocable_core::{Change, EndReason, ErrorKind, SessionId};
-use sled::transaction::{ConflictableTransactionError, TransactionError, Transactional};
-use sled::{IVec, Tree};
+use sled::Tree;
 
 use super::batch::Batch;
 use super::queue::{Queue, Work};
 use super::request::{Answer, Done, Request};
+use super::writes::{Writes, transact};
 use crate::disk::Sync;
 use crate::fault::{Fault, Result};
 use crate::shared::{FLOOR, GENERATION, POSITION, Shared, Trees};
@@ -25,15 +25,6 @@ pub(super) struct Thread {
     floor: u64,
     /// Trees of generations that have ended.
     garbage: Vec<Tree>,
-}
-
-/// What a transaction writes.
-#[derive(Debug, Default)]
-struct Writes {
-    sessions: Vec<([u8; SessionId::LEN], Option<IVec>)>,
-    by_user: Vec<(Vec<u8>, bool)>,
-    epochs: Vec<(Vec<u8>, Option<[u8; 16]>)>,
-    meta: Vec<(&'static str, u64)>,
 }
 
 impl Thread {
@@ -56,6 +47,7 @@ impl Thread {
     /// Works until the queue is closed and empty, and closes the database.
     pub(super) fn run(mut self) {
         let watch = Arc::clone(&self.shared.watch);
+        let queue = Arc::clone(&self.queue);
         loop {
             // A panic is a defect. It must not end the thread: who waits then
             // would wait for ever.
@@ -68,22 +60,25 @@ impl Thread {
                     self.shared.poison(&fault);
                 }
             }
-            watch.done();
+            watch.done(&queue);
         }
-        watch.begin();
+        watch.begin(Vec::new());
         // Closing, the engine syncs its log once more, and panics if the disk
         // fails then. All that was acknowledged is synced already.
         if catch_unwind(AssertUnwindSafe(|| drop(self))).is_err() {
             tracing::error!("the engine panicked while it closed the database");
         }
-        watch.done();
+        watch.done(&queue);
         watch.end();
     }
 
     /// Does what is next; whether there may be more.
     fn step(&mut self) -> bool {
         let work = self.queue.next(!self.garbage.is_empty());
-        self.shared.watch.begin();
+        self.shared.watch.begin(match &work {
+            Work::Batch(requests, _) => requests.iter().map(Request::waiting).collect(),
+            Work::Idle | Work::Closed => Vec::new(),
+        });
         match work {
             Work::Batch(requests, soon) => self.run_batch(requests, soon),
             Work::Idle => self.clear(),
@@ -145,11 +140,10 @@ impl Thread {
         let writes = Writes::of(&batch, position, self.floor);
         let (position, floor) = (batch.position, batch.floor);
         drop(batch);
-        if let Err(fault) = self.commit(&trees, &writes, |_, shared| shared.set_position(position))
-        {
+        if let Err(fault) = self.commit(&trees, &writes, |_| {}) {
             return tell_all(all, Some(&fault.unknown()));
         }
-        self.floor = floor;
+        self.advance(position, floor);
         for done in &all {
             self.shared.listeners.ended(&done.ended);
         }
@@ -163,7 +157,7 @@ impl Thread {
         &mut self,
         trees: &Trees,
         writes: &Writes,
-        applied: impl FnOnce(&mut Trees, &Shared),
+        applied: impl FnOnce(&mut Trees),
     ) -> Result<()> {
         if writes.is_empty() {
             return Ok(());
@@ -173,7 +167,7 @@ impl Thread {
                 // Nobody lists while it is half done. Let go before the sync.
                 let mut current = self.shared.write();
                 transact(trees, &self.shared.meta, writes)?;
-                applied(&mut current, &self.shared);
+                applied(&mut current);
             }
             self.shared.database.flush()?;
             let synced = self.disk.sync();
@@ -184,6 +178,14 @@ impl Thread {
             self.shared.poison(fault);
         }
         committed
+    }
+
+    /// What is on the disk. A login may begin at the position from now on: if
+    /// it did before, and the power was cut, the next revocation would take the
+    /// same position, and the login would not be refused.
+    fn advance(&mut self, position: u64, floor: u64) {
+        self.shared.set_position(position);
+        self.floor = floor;
     }
 
     /// One small write that ends all sessions: the next generation is empty.
@@ -199,11 +201,7 @@ impl Thread {
     fn try_revoke_everything(&mut self) -> Result<u64> {
         self.shared.check()?;
         let old = self.shared.write().clone();
-        let next = Trees::open(&self.shared.database, old.generation + 1)?;
-        // A crash may have left some of it.
-        for tree in next.all() {
-            tree.clear()?;
-        }
+        let next = old.open_next(&self.shared.database)?;
         let position = self.shared.position().saturating_add(1);
         let writes = Writes {
             meta: vec![
@@ -213,12 +211,9 @@ impl Thread {
             ],
             ..Writes::default()
         };
-        self.commit(&old, &writes, |current, shared| {
-            *current = next;
-            shared.set_position(position);
-        })
-        .map_err(|fault| fault.unknown())?;
-        self.floor = position;
+        self.commit(&old, &writes, |current| *current = next)
+            .map_err(|fault| fault.unknown())?;
+        self.advance(position, position);
         let count = old.sessions.len() as u64;
         self.garbage.extend(old.all().map(Clone::clone));
         Ok(count)
@@ -230,6 +225,11 @@ impl Thread {
         let Some(tree) = self.garbage.pop() else {
             return;
         };
+        if self.shared.write().has(&tree) {
+            // It never comes to this, and everything would be lost.
+            tracing::error!("what is current was to be cleared away");
+            return;
+        }
         let cleared = (|| -> Result<bool> {
             let mut some = false;
             for key in tree.iter().keys().take(CLEARED) {
@@ -319,10 +319,7 @@ fn carry_out(batch: &mut Batch<'_>, queue: &Queue, request: Request, sound: &Res
             || batch.forget(&users, before_ms),
             |_| Vec::new(),
         ),
-        Request::Health(answer) => {
-            batch.probe = true;
-            done(sound, answer, || Ok(()), |()| Vec::new())
-        }
+        Request::Health(answer) => done(sound, answer, || batch.probe(), |()| Vec::new()),
         Request::RevokeEverything(..) => unreachable!("it is carried out alone"),
     }
 }
@@ -336,78 +333,44 @@ fn tell_all(all: Vec<Done>, fault: Option<&Fault>) {
     }
 }
 
-impl Writes {
-    fn of(batch: &Batch<'_>, position: u64, floor: u64) -> Self {
-        let record = |record: &revocable_core::Record| IVec::from(record.encode());
-        let mut writes = Self {
-            sessions: batch
-                .sessions
-                .iter()
-                .map(|(id, staged)| (*id.as_bytes(), staged.as_deref().map(record)))
-                .collect(),
-            by_user: batch
-                .by_user
-                .iter()
-                .map(|(key, is_there)| (key.clone(), *is_there))
-                .collect(),
-            epochs: batch
-                .epochs
-                .iter()
-                .map(|(key, taken)| (key.clone(), taken.map(crate::keys::Taken::encode)))
-                .collect(),
-            meta: Vec::new(),
-        };
-        if batch.position != position || batch.probe {
-            writes.meta.push((POSITION, batch.position));
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::watch::Watch;
+
+    struct NoDisk;
+
+    impl Sync for NoDisk {
+        fn sync(&mut self) -> std::io::Result<()> {
+            Ok(())
         }
-        if batch.floor != floor {
-            writes.meta.push((FLOOR, batch.floor));
-        }
-        writes
     }
 
-    fn is_empty(&self) -> bool {
-        self.sessions.is_empty()
-            && self.by_user.is_empty()
-            && self.epochs.is_empty()
-            && self.meta.is_empty()
+    fn thread() -> Thread {
+        let database = sled::Config::new().temporary(true).open().unwrap();
+        let meta = database.open_tree("meta").unwrap();
+        let trees = Trees::open(&database, 0).unwrap();
+        let watch = Arc::new(Watch::new(Duration::from_secs(60)));
+        let shared = Shared::new(database, meta, trees, 0, watch);
+        let queue = Arc::new(Queue::new(1));
+        Thread::new(Arc::new(shared), queue, Box::new(NoDisk), 0, Vec::new())
     }
-}
 
-/// All of it or nothing. Inside the closure only the transaction's own trees
-/// may be used: it holds a lock that any other call would wait for, for ever.
-fn transact(trees: &Trees, meta: &Tree, writes: &Writes) -> Result<()> {
-    let written = (&trees.sessions, &trees.by_user, &trees.epochs, meta).transaction(
-        |(sessions, by_user, epochs, meta)| {
-            for (key, value) in &writes.sessions {
-                match value {
-                    Some(value) => sessions.insert(&key[..], value)?,
-                    None => sessions.remove(&key[..])?,
-                };
-            }
-            for (key, is_there) in &writes.by_user {
-                if *is_there {
-                    by_user.insert(&key[..], &[])?;
-                } else {
-                    by_user.remove(&key[..])?;
-                }
-            }
-            for (key, value) in &writes.epochs {
-                match value {
-                    Some(value) => epochs.insert(&key[..], &value[..])?,
-                    None => epochs.remove(&key[..])?,
-                };
-            }
-            for (name, number) in &writes.meta {
-                meta.insert(name.as_bytes(), &number.to_be_bytes())?;
-            }
-            Ok::<(), ConflictableTransactionError<()>>(())
-        },
-    );
-    written.map_err(|error| match error {
-        TransactionError::Storage(error) => error.into(),
-        TransactionError::Abort(()) => {
-            Fault::new(ErrorKind::Unavailable, "the transaction was given up")
+    #[test]
+    fn what_is_current_is_never_cleared_away() {
+        let mut thread = thread();
+        let trees = thread.shared.write().clone();
+        for tree in trees.all() {
+            tree.insert(b"key", b"value").unwrap();
         }
-    })
+        thread.garbage = trees.all().map(Clone::clone).into();
+        while !thread.garbage.is_empty() {
+            thread.clear();
+        }
+        for tree in trees.all() {
+            assert_eq!(tree.len(), 1);
+        }
+    }
 }

@@ -1,0 +1,95 @@
+//! What is written in one transaction.
+
+use revocable_core::{ErrorKind, Record, SessionId};
+use sled::transaction::{ConflictableTransactionError, TransactionError, Transactional};
+use sled::{IVec, Tree};
+
+use super::batch::Batch;
+use crate::fault::{Fault, Result};
+use crate::keys::Taken;
+use crate::shared::{FLOOR, POSITION, Trees};
+
+/// What a transaction writes.
+#[derive(Debug, Default)]
+pub(super) struct Writes {
+    pub(super) sessions: Vec<([u8; SessionId::LEN], Option<IVec>)>,
+    pub(super) by_user: Vec<(Vec<u8>, bool)>,
+    pub(super) epochs: Vec<(Vec<u8>, Option<[u8; 16]>)>,
+    pub(super) meta: Vec<(&'static str, u64)>,
+}
+
+impl Writes {
+    pub(super) fn of(batch: &Batch<'_>, position: u64, floor: u64) -> Self {
+        let record = |record: &Record| IVec::from(record.encode());
+        let mut writes = Self {
+            sessions: batch
+                .sessions
+                .iter()
+                .map(|(id, staged)| (*id.as_bytes(), staged.as_deref().map(record)))
+                .collect(),
+            by_user: batch
+                .by_user
+                .iter()
+                .map(|(key, is_there)| (key.clone(), *is_there))
+                .collect(),
+            epochs: batch
+                .epochs
+                .iter()
+                .map(|(key, taken)| (key.clone(), taken.map(Taken::encode)))
+                .collect(),
+            meta: Vec::new(),
+        };
+        if batch.position != position || batch.probe {
+            writes.meta.push((POSITION, batch.position));
+        }
+        if batch.floor != floor {
+            writes.meta.push((FLOOR, batch.floor));
+        }
+        writes
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.sessions.is_empty()
+            && self.by_user.is_empty()
+            && self.epochs.is_empty()
+            && self.meta.is_empty()
+    }
+}
+
+/// All of it or nothing. Inside the closure only the transaction's own trees
+/// may be used: it holds a lock that any other call would wait for, for ever.
+pub(super) fn transact(trees: &Trees, meta: &Tree, writes: &Writes) -> Result<()> {
+    let written = (&trees.sessions, &trees.by_user, &trees.epochs, meta).transaction(
+        |(sessions, by_user, epochs, meta)| {
+            for (key, value) in &writes.sessions {
+                match value {
+                    Some(value) => sessions.insert(&key[..], value)?,
+                    None => sessions.remove(&key[..])?,
+                };
+            }
+            for (key, is_there) in &writes.by_user {
+                if *is_there {
+                    by_user.insert(&key[..], &[])?;
+                } else {
+                    by_user.remove(&key[..])?;
+                }
+            }
+            for (key, value) in &writes.epochs {
+                match value {
+                    Some(value) => epochs.insert(&key[..], &value[..])?,
+                    None => epochs.remove(&key[..])?,
+                };
+            }
+            for (name, number) in &writes.meta {
+                meta.insert(name.as_bytes(), &number.to_be_bytes())?;
+            }
+            Ok::<(), ConflictableTransactionError<()>>(())
+        },
+    );
+    written.map_err(|error| match error {
+        TransactionError::Storage(error) => error.into(),
+        TransactionError::Abort(()) => {
+            Fault::new(ErrorKind::Unavailable, "the transaction was given up")
+        }
+    })
+}
