@@ -163,7 +163,12 @@ impl fmt::Display for Report {
                 Some(false) => "NO",
                 None => "",
             };
-            writeln!(f, "| {} | {:.2} | {target} | {met} |", r.name, r.value)?;
+            let digits = if r.value < 0.1 { 3 } else { 2 };
+            writeln!(
+                f,
+                "| {} | {:.digits$} | {target} | {met} |",
+                r.name, r.value
+            )?;
         }
         Ok(())
     }

@@ -76,29 +76,29 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
             target,
         );
     };
-    let per_second = |report: &mut Report, what: &str, target| {
-        let (own, peer) = (
-            format!("{what}: Revocable"),
-            format!("{what}: tower-sessions"),
+    let per_second = |report: &mut Report, what: &str, peer: &str, target| {
+        report.rate_ratio(
+            &format!("{what}: Revocable"),
+            &format!("{what}: {peer}"),
+            target,
         );
-        report.rate_ratio(&own, &peer, target);
     };
     let (tower, guard) = ("tower-sessions", "session-guard");
     let at_most = Some(Target::AtMost(0.08));
     beside(&mut report, "SQLite lookup, one client", tower, at_most);
     let at_least = Some(Target::AtLeast(2.0));
-    per_second(&mut report, "SQLite lookup, 64 tasks", at_least);
+    per_second(&mut report, "SQLite lookup, 64 tasks", tower, at_least);
     let at_least = Some(Target::AtLeast(8.0));
-    per_second(&mut report, "durable create, 64 tasks", at_least);
+    per_second(&mut report, "durable create, 64 tasks", tower, at_least);
     beside(&mut report, "durable create, one client", tower, None);
     for peer in [tower, "session-guard, session", "session-guard, all"] {
         beside(&mut report, "memory lookup, one client", peer, None);
     }
     beside(&mut report, "durable revoke, one client", tower, None);
-    per_second(&mut report, "durable revoke, 64 tasks", None);
+    per_second(&mut report, "durable revoke, 64 tasks", tower, None);
     beside(&mut report, "memory revoke, one client", tower, None);
     beside(&mut report, "memory revoke, one client", guard, None);
-    beside(&mut report, "memory revoke all of a user", guard, None);
+    per_second(&mut report, "memory revoke all of a user", guard, None);
 
     println!("{report}");
     if let Some(json) = &options.json {
