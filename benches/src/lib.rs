@@ -15,6 +15,7 @@
 pub mod bare;
 pub mod jwt;
 pub mod measure;
+pub mod options;
 pub mod report;
 pub mod sizes;
 pub mod workload;

@@ -11,14 +11,21 @@ use crate::workload::{Random, Request};
 /// One of the things that are compared.
 pub struct Contender<'a> {
     name: String,
-    /// What it may be asked; each round asks some of it.
-    requests: &'a [Request],
+    supply: Supply<'a>,
     /// How many calls are timed together, and how often in a round.
     batch: (usize, usize),
     run: Run<'a>,
     /// Of each round.
     ns_per_call: Vec<f64>,
     latencies_ns: Vec<u64>,
+}
+
+/// Where a round gets its requests from.
+enum Supply<'a> {
+    /// Any of these, as often as it comes.
+    Among(&'a [Request]),
+    /// So many new ones, because answering one uses it up.
+    Fresh(Box<dyn FnMut(usize) -> Vec<Request> + 'a>),
 }
 
 /// Answers requests and says how many answers were right. If asked, also notes
@@ -98,9 +105,24 @@ impl<'a> Contender<'a> {
         batch: (usize, usize),
         run: Run<'a>,
     ) -> Self {
+        Self::of(name.into(), Supply::Among(requests), batch, run)
+    }
+
+    /// A contender that uses its requests up: a session can be revoked once.
+    /// Making new ones is not timed.
+    pub fn with_fresh(
+        name: impl Into<String>,
+        make: impl FnMut(usize) -> Vec<Request> + 'a,
+        batch: (usize, usize),
+        run: Run<'a>,
+    ) -> Self {
+        Self::of(name.into(), Supply::Fresh(Box::new(make)), batch, run)
+    }
+
+    fn of(name: String, supply: Supply<'a>, batch: (usize, usize), run: Run<'a>) -> Self {
         Self {
-            name: name.into(),
-            requests,
+            name,
+            supply,
             batch,
             run,
             ns_per_call: Vec::new(),
@@ -110,7 +132,7 @@ impl<'a> Contender<'a> {
 
     fn round(&mut self, random: &mut Random) {
         let (calls, times) = self.batch;
-        let requests = self.pick(random, calls * times);
+        let requests = self.supply.take(random, calls * times);
         let mut ns_per_call = Vec::with_capacity(times);
         for batch in requests.chunks(calls) {
             let start = Instant::now();
@@ -121,18 +143,9 @@ impl<'a> Contender<'a> {
         }
         self.ns_per_call.push(median(ns_per_call));
 
-        let singly = self.pick(random, (calls * times).div_ceil(4));
+        let singly = self.supply.take(random, (calls * times).div_ceil(4));
         let right = (self.run)(&singly, Some(&mut self.latencies_ns));
         assert_eq!(right, singly.len(), "{}: a wrong answer", self.name);
-    }
-
-    /// Uniformly among all requests. A copy, because a request comes with its
-    /// token from the network, and is in the processor's cache.
-    fn pick(&self, random: &mut Random, count: usize) -> Vec<Request> {
-        let len = self.requests.len() as u64;
-        (0..count)
-            .map(|_| self.requests[random.below(len) as usize].clone())
-            .collect()
     }
 
     fn finish(mut self) -> Measurement {
@@ -141,6 +154,22 @@ impl<'a> Contender<'a> {
             median_ns: median(self.ns_per_call.clone()),
             p99_ns: percentile_99(&mut self.latencies_ns),
             rounds: self.ns_per_call,
+        }
+    }
+}
+
+impl Supply<'_> {
+    /// Old ones uniformly among all. A copy, because a request comes with its
+    /// token from the network, and is in the processor's cache.
+    fn take(&mut self, random: &mut Random, count: usize) -> Vec<Request> {
+        match self {
+            Self::Among(requests) => {
+                let len = requests.len() as u64;
+                (0..count)
+                    .map(|_| requests[random.below(len) as usize].clone())
+                    .collect()
+            }
+            Self::Fresh(make) => make(count),
         }
     }
 }
@@ -215,6 +244,25 @@ mod tests {
         let contender = Contender::new("wrong", &requests, (4, 1), wrong_at_times);
         interleave(vec![contender], 3, &mut Random(1));
         calls.take();
+    }
+
+    #[test]
+    fn fresh_requests_are_asked_once() {
+        let (mut made, mut asked) = (0, Vec::new());
+        let make = |count| {
+            let numbers = made..made + count;
+            made += count;
+            numbers.map(|n| Request::new("", &n.to_string())).collect()
+        };
+        let run = Box::new(|requests: &[Request], _: Option<&mut Vec<u64>>| {
+            asked.extend(requests.iter().map(|request| request.user.clone()));
+            requests.len()
+        });
+        let contender = Contender::with_fresh("fresh", make, (4, 2), run);
+        interleave(vec![contender], 3, &mut Random(1));
+        asked.sort();
+        asked.dedup();
+        assert_eq!((made, asked.len()), (40, 40));
     }
 
     #[test]

@@ -68,6 +68,22 @@ impl Report {
         self.ratios.push(ratio);
     }
 
+    /// Adds how many calls a second the one answers for each that the other
+    /// does, each given by the beginning of its name.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such measurement.
+    pub fn rate_ratio(&mut self, rate_of: &str, by_rate_of: &str, target: Option<Target>) {
+        let (own, other) = (self.find(rate_of), self.find(by_rate_of));
+        let ratio = Ratio {
+            name: format!("calls a second: {rate_of} / {by_rate_of}"),
+            value: other.ratio_to(own),
+            target,
+        };
+        self.ratios.push(ratio);
+    }
+
     fn find(&self, name: &str) -> &Measurement {
         let mut found = self
             .measurements
@@ -132,7 +148,10 @@ impl fmt::Display for Report {
                 time(m.p99_ns)
             )?;
         }
-        writeln!(f, "\n| ratio of times | value | target | met |")?;
+        writeln!(
+            f,
+            "\n| ratio (of times, unless it says otherwise) | value | target | met |"
+        )?;
         writeln!(f, "| --- | ---: | ---: | --- |")?;
         for r in &self.ratios {
             let target = r
@@ -144,7 +163,12 @@ impl fmt::Display for Report {
                 Some(false) => "NO",
                 None => "",
             };
-            writeln!(f, "| {} | {:.2} | {target} | {met} |", r.name, r.value)?;
+            let digits = if r.value < 0.1 { 3 } else { 2 };
+            writeln!(
+                f,
+                "| {} | {:.digits$} | {target} | {met} |",
+                r.name, r.value
+            )?;
         }
         Ok(())
     }

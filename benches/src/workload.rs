@@ -17,7 +17,7 @@ const SESSIONS_PER_USER: usize = 2;
 pub const ROLE: &str = "editor";
 
 /// A real one, of middling length.
-const USER_AGENT: &str = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) \
+pub const USER_AGENT: &str = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) \
                           Chrome/130.0.0.0 Safari/537.36";
 
 /// SplitMix64 (Steele, Lea, Flood 2014): the same numbers in every run.

@@ -10,11 +10,9 @@ mod creates;
 mod lookups;
 
 use std::error::Error;
-use std::io::{Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Instant;
 
+use revocable_benches::options::{Options, sync_us};
 use revocable_benches::report::{Report, Target};
 use revocable_benches::workload::Random;
 
@@ -28,31 +26,6 @@ const USAGE: &str = "usage: compare [--quick] [--json FILE] [--dir FOLDER]
 const SESSIONS: usize = 100_000;
 const TASKS: usize = 64;
 const SEED: u64 = 20_261_123;
-
-struct Options {
-    quick: bool,
-    json: Option<PathBuf>,
-    dir: PathBuf,
-}
-
-impl Options {
-    fn parse(mut arguments: impl Iterator<Item = String>) -> Option<Self> {
-        let mut options = Self {
-            quick: false,
-            json: None,
-            dir: std::env::current_exe().ok()?.parent()?.to_owned(),
-        };
-        while let Some(argument) = arguments.next() {
-            match argument.as_str() {
-                "--quick" => options.quick = true,
-                "--json" => options.json = Some(arguments.next()?.into()),
-                "--dir" => options.dir = arguments.next()?.into(),
-                _ => return None,
-            }
-        }
-        Some(options)
-    }
-}
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
     let Some(options) = Options::parse(std::env::args().skip(1)) else {
@@ -120,19 +93,4 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         report.write_json(json)?;
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// What a commit costs at the least.
-fn sync_us(folder: &Path) -> std::io::Result<u128> {
-    let mut file = tempfile::tempfile_in(folder)?;
-    let mut times = Vec::new();
-    for _ in 0..25 {
-        let start = Instant::now();
-        file.seek(SeekFrom::Start(0))?;
-        file.write_all(&[1; 4_096])?;
-        file.sync_data()?;
-        times.push(start.elapsed().as_micros());
-    }
-    times.sort_unstable();
-    Ok(times[times.len() / 2])
 }
