@@ -12,9 +12,13 @@
     reason = "a benchmark that cannot go on has nothing better to do than to stop"
 )]
 
+pub mod backend;
 pub mod bare;
+pub mod expired;
 pub mod jwt;
 pub mod measure;
+pub mod percentile;
 pub mod report;
 pub mod sizes;
 pub mod workload;
+pub mod zipf;
