@@ -13,7 +13,7 @@ use revocable::{
 use crate::zipf::Zipf;
 
 /// How many sessions each user has.
-const SESSIONS_PER_USER: usize = 2;
+pub const SESSIONS_PER_USER: usize = 2;
 
 /// What an application keeps of a session, in the session or in the JWT.
 pub const ROLE: &str = "editor";
