@@ -25,41 +25,73 @@ const ZIPF: f64 = 0.99;
 /// From how far behind the fixed rate is given up.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// In how many parts the time at the fixed rate is divided, each with a half
+/// without a sweep and a half with one. What else the machine has to do for a
+/// moment so falls on one ratio of these.
+const ROUNDS: u32 = 3;
+
 /// What came of a store.
 pub(crate) struct Measured {
     pub(crate) backend: &'static Backend,
     pub(crate) highest: Option<Held>,
-    pub(crate) calm: Calls,
-    pub(crate) swept: Calls,
-    pub(crate) sweep: Swept,
+    /// In each round.
+    pub(crate) rounds: Vec<Round>,
     pub(crate) gave_up: bool,
-    /// How often SQLite's log started over before the sweep and during it.
+    /// How often SQLite's log started over at the fixed rate.
     pub(crate) checkpoints: Option<u32>,
 }
 
-/// The calls of one half of the time at the fixed rate.
-pub(crate) struct Calls {
-    pub(crate) lookups: Percentiles,
-    pub(crate) writes: Percentiles,
+/// A part of the time at the fixed rate.
+pub(crate) struct Round {
+    /// Before the sweep began.
+    pub(crate) calm: Calls,
+    /// While it went on.
+    pub(crate) swept: Calls,
+    pub(crate) sweep: Swept,
 }
 
-impl Calls {
-    fn due(outcome: &Outcome, from: Duration, to: Duration) -> Self {
-        let of = |samples: &[Sample]| {
-            let due = |sample: &&Sample| (from..to).contains(&sample.due);
-            let samples: Vec<_> = samples.iter().filter(due).copied().collect();
-            Percentiles::of(latencies(&samples))
+/// Latencies in nanoseconds.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Calls {
+    pub(crate) lookups: Vec<u64>,
+    pub(crate) writes: Vec<u64>,
+}
+
+impl Measured {
+    /// The calls of all rounds together.
+    pub(crate) fn all(&self, half: impl Fn(&Round) -> &Calls) -> (Percentiles, Percentiles) {
+        let all = |kind: fn(&Calls) -> &Vec<u64>| {
+            let rounds = self.rounds.iter().flat_map(|round| kind(half(round)));
+            Percentiles::of(rounds.copied().collect())
+        };
+        (all(|calls| &calls.lookups), all(|calls| &calls.writes))
+    }
+}
+
+impl Round {
+    fn new(outcome: &Outcome, sweep: Swept) -> Self {
+        let due = |from, to| Calls {
+            lookups: due(&outcome.lookups, from, to),
+            writes: due(&outcome.writes, from, to),
         };
         Self {
-            lookups: of(&outcome.lookups),
-            writes: of(&outcome.writes),
+            calm: due(Duration::ZERO, sweep.from),
+            swept: due(sweep.from, sweep.to),
+            sweep,
         }
     }
 }
 
+fn due(samples: &[Sample], from: Duration, to: Duration) -> Vec<u64> {
+    let samples = samples
+        .iter()
+        .filter(|sample| (from..to).contains(&sample.due));
+    latencies(samples)
+}
+
 /// Fills the store, looks for its highest rate, adds the expired sessions, and
-/// offers the fixed rate: first with nothing else going on, then while they are
-/// swept away.
+/// offers the fixed rate, by turns with nothing else going on and while they
+/// are swept away.
 ///
 /// # Panics
 ///
@@ -92,7 +124,6 @@ pub(crate) fn measure(
     expired::fill(&**sessions.store(), options.expired, &mut random)?;
     said.step("filled with expired sessions");
 
-    let half = options.time / 2;
     let plan = Plan {
         rate: options.rate,
         time: options.time / 10,
@@ -103,34 +134,46 @@ pub(crate) fn measure(
     // What the filling left to tidy up, and what has to get into caches.
     traffic.run(&plan);
     let before = log::started_over(folder);
-    let outcome = traffic.run(&Plan {
-        time: options.time,
-        sweep_at: Some(half),
-        seed: SEED ^ 2,
-        ..plan
-    });
-    let checkpoints = log::started_over(folder)
-        .zip(before)
-        .map(|(after, before)| after.wrapping_sub(before));
-    let sweep = outcome.sweep.expect("one was asked for");
-    let expired = options.expired as u64;
-    let wrong = sweep.ended > expired || sweep.complete && sweep.ended < expired;
-    assert!(
-        !wrong,
-        "a wrong answer: of {expired} expired {} were swept",
-        sweep.ended
-    );
-    look_up_all(&sessions, &book);
-    said.step("measured");
-    Ok(Measured {
+    let mut measured = Measured {
         backend,
         highest,
-        calm: Calls::due(&outcome, Duration::ZERO, sweep.from),
-        swept: Calls::due(&outcome, sweep.from, sweep.to),
-        sweep,
-        gave_up: outcome.gave_up,
-        checkpoints,
-    })
+        rounds: Vec::new(),
+        gave_up: false,
+        checkpoints: None,
+    };
+    for round in 0..ROUNDS {
+        let time = options.time / ROUNDS;
+        let outcome = traffic.run(&Plan {
+            time,
+            sweep_at: Some(time / 2),
+            seed: SEED ^ u64::from(2 + round),
+            ..plan
+        });
+        let sweep = outcome.sweep.expect("one was asked for");
+        measured.gave_up |= outcome.gave_up;
+        measured.rounds.push(Round::new(&outcome, sweep));
+        if sweep.complete || outcome.gave_up {
+            break;
+        }
+    }
+    measured.checkpoints = log::started_over(folder)
+        .zip(before)
+        .map(|(after, before)| after.wrapping_sub(before));
+    look_up_all(&sessions, &book);
+    check_sweep(&measured.rounds, options.expired as u64);
+    said.step("measured");
+    Ok(measured)
+}
+
+/// What has expired goes, and nothing else.
+fn check_sweep(rounds: &[Round], expired: u64) {
+    let ended: u64 = rounds.iter().map(|round| round.sweep.ended).sum();
+    let complete = rounds.iter().any(|round| round.sweep.complete);
+    let wrong = ended > expired || complete && ended < expired;
+    assert!(
+        !wrong,
+        "a wrong answer: of {expired} expired sessions a sweep ended {ended}"
+    );
 }
 
 /// Tells who waits how far it is.

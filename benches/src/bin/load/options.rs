@@ -13,9 +13,10 @@ usage: load [--quick] [--seconds N] [--rate N] [--sessions N] [--expired N]
 Offers mixed traffic at a fixed rate, whether the store keeps up or not, and
 says how long calls took, counted from when each was due: 95 % lookups, the rest
 logins, logouts (also of all sessions of a user), renewals, changes of data, and
-lists, about sessions of a Zipf distribution (0.99). For the second half of the
-time expired sessions are swept away. Before that it looks for the highest rate
-that holds, without a sweep. All answers are checked; a wrong one ends the run.
+lists, about sessions of a Zipf distribution (0.99). The time is divided in three;
+for the second half of each part expired sessions are swept away. Before that it
+looks for the highest rate that holds, without a sweep. All answers are checked;
+a wrong one ends the run.
 
 --quick         all stores within a minute: 20,000 sessions, 50,000 expired, 3 s
 --seconds N     how long at the fixed rate, for each store; 10 unless told

@@ -17,6 +17,7 @@ pub(crate) struct Pace<'a> {
     rate: f64,
     count: usize,
     next: AtomicUsize,
+    spin: Duration,
     patience: Duration,
     given_up: &'a AtomicBool,
 }
@@ -46,9 +47,16 @@ impl<'a> Pace<'a> {
             rate,
             count: (rate * time.as_secs_f64()) as usize,
             next: AtomicUsize::new(0),
+            spin: Duration::ZERO,
             patience,
             given_up,
         }
+    }
+
+    /// Waits with the processor in hand at the end, for calls that take less
+    /// than to wake up.
+    pub(crate) fn exactly(self) -> Self {
+        Self { spin: SPIN, ..self }
     }
 
     /// How many calls there are in all.
@@ -58,14 +66,14 @@ impl<'a> Pace<'a> {
 
     /// The next call, at the time that it is due, or later if nobody was free
     /// then.
-    pub(crate) fn next(&self, exact: bool) -> Option<Due> {
+    pub(crate) fn next(&self) -> Option<Due> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         if number >= self.count {
             return None;
         }
         let after = Duration::from_secs_f64(number as f64 / self.rate);
         let at = self.start + after;
-        wait_until(at, if exact { SPIN } else { Duration::ZERO });
+        wait_until(at, self.spin);
         if at.elapsed() > self.patience {
             self.given_up.store(true, Ordering::Relaxed);
         }

@@ -3,12 +3,13 @@
 use std::fs::File;
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 use revocable_benches::percentile::Percentiles;
 use revocable_benches::report::{Ratio, Target};
 use serde_json::{Value, json};
 
-use crate::measured::Measured;
+use crate::measured::{Measured, Round};
 use crate::options::Options;
 
 /// Fewer have no 99th percentile to speak of.
@@ -48,13 +49,18 @@ pub(crate) fn print(measured: &[Measured], options: &Options) {
     println!("\n| sweep | seconds | sessions removed | all | SQLite's log started over |");
     println!("| --- | ---: | ---: | --- | ---: |");
     for one in measured {
-        let sweep = &one.sweep;
+        let sweeps = || one.rounds.iter().map(|round| &round.sweep);
+        let time: Duration = sweeps().map(|sweep| sweep.to - sweep.from).sum();
         println!(
             "| {} | {:.3} | {} | {} | {} |",
             one.backend.label(),
-            (sweep.to - sweep.from).as_secs_f64(),
-            sweep.ended,
-            if sweep.complete { "yes" } else { "no" },
+            time.as_secs_f64(),
+            sweeps().map(|sweep| sweep.ended).sum::<u64>(),
+            if sweeps().any(|sweep| sweep.complete) {
+                "yes"
+            } else {
+                "no"
+            },
             one.checkpoints
                 .map(|count| count.to_string())
                 .unwrap_or_default(),
@@ -121,11 +127,13 @@ fn at_fixed_rate(one: &Measured, options: &Options) -> Vec<Row> {
         rate: options.rate,
         calls,
     };
+    let (lookups, writes) = one.all(|round| &round.calm);
+    let (swept_lookups, swept_writes) = one.all(|round| &round.swept);
     vec![
-        row("lookup", one.calm.lookups),
-        row("lookup, sweep going on", one.swept.lookups),
-        row("write", one.calm.writes),
-        row("write, sweep going on", one.swept.writes),
+        row("lookup", lookups),
+        row("lookup, sweep going on", swept_lookups),
+        row("write", writes),
+        row("write, sweep going on", swept_writes),
     ]
 }
 
@@ -144,15 +152,21 @@ fn at_highest_rate(one: &Measured) -> Vec<Row> {
     rows.unwrap_or_default()
 }
 
-/// How much slower the slowest lookups are while a sweep goes on; `None` if it
-/// was over too soon to tell, or the store did not keep up without one.
+/// How much slower the slowest lookups are while a sweep goes on: the median
+/// over the rounds. `None` if it was over too soon to tell.
 fn ratio(one: &Measured) -> Option<Ratio> {
-    let (calm, swept) = (one.calm.lookups, one.swept.lookups);
-    let known = calm.count.min(swept.count) >= ENOUGH && calm.p99_ns > 0;
+    let of_round = |round: &Round| {
+        let calm = Percentiles::of(round.calm.lookups.clone());
+        let swept = Percentiles::of(round.swept.lookups.clone());
+        let known = calm.count.min(swept.count) >= ENOUGH && calm.p99_ns > 0;
+        known.then(|| swept.p99_ns as f64 / calm.p99_ns as f64)
+    };
+    let mut ratios: Vec<_> = one.rounds.iter().filter_map(of_round).collect();
+    ratios.sort_by(f64::total_cmp);
     let (name, target) = SWEPT;
-    known.then(|| Ratio {
+    Some(Ratio {
         name: format!("{}: lookup p99, sweep / no sweep", one.backend.label()),
-        value: swept.p99_ns as f64 / calm.p99_ns as f64,
+        value: *ratios.get(ratios.len() / 2)?,
         target: (one.backend.name == name).then_some(target),
     })
 }

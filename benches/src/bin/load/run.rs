@@ -88,7 +88,7 @@ impl Traffic<'_> {
             let rate = plan.rate * share;
             Pace::new(start, rate, plan.time, plan.patience, &given_up)
         };
-        let (lookups, writes) = (&pace(LOOKUPS), &pace(1.0 - LOOKUPS));
+        let (lookups, writes) = (&pace(LOOKUPS).exactly(), &pace(1.0 - LOOKUPS));
         thread::scope(|scope| {
             let spawn = |pace, call: fn(&Self, &Due, Random) -> Instant| {
                 scope.spawn(move || self.work(pace, call, plan.seed))
@@ -121,7 +121,7 @@ impl Traffic<'_> {
         seed: u64,
     ) -> Vec<Sample> {
         let mut samples = Vec::with_capacity(pace.count());
-        while let Some(due) = pace.next(true) {
+        while let Some(due) = pace.next() {
             // By its number: whichever thread makes it, it is the same call.
             let random = Random(seed ^ (due.number as u64).wrapping_mul(0xd134_2543_de82_ef95));
             let done = call(self, &due, random);

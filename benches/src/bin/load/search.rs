@@ -91,9 +91,8 @@ impl Search {
         let last_tenth = |samples: &[Sample]| {
             let late = samples
                 .iter()
-                .filter(|sample| sample.due >= self.time * 9 / 10)
-                .copied();
-            Percentiles::of(latencies(&late.collect::<Vec<_>>()))
+                .filter(|sample| sample.due >= self.time * 9 / 10);
+            Percentiles::of(latencies(late))
         };
         !outcome.gave_up
             && Percentiles::of(all).p99_ns <= bound_ns
@@ -103,9 +102,9 @@ impl Search {
 }
 
 /// In nanoseconds.
-pub(crate) fn latencies(samples: &[Sample]) -> Vec<u64> {
+pub(crate) fn latencies<'a>(samples: impl IntoIterator<Item = &'a Sample>) -> Vec<u64> {
     samples
-        .iter()
+        .into_iter()
         .map(|sample| sample.latency.as_nanos() as u64)
         .collect()
 }
