@@ -124,15 +124,17 @@ pub fn is_right(session: Result<Option<Session>>, request: &Request) -> bool {
 
 /// Creates sessions, many at a time, and returns what their clients bring.
 pub fn fill(sessions: &Sessions, count: usize) -> Result<Vec<Request>> {
-    let create = async |number| {
-        let user = user(number);
+    log_in(sessions, (0..count).map(user))
+}
+
+/// Creates a session for each of these users, many at a time.
+pub fn log_in(
+    sessions: &Sessions,
+    users: impl IntoIterator<Item = String>,
+) -> Result<Vec<Request>> {
+    let create = async |user: String| {
         let (token, _) = sessions.create(login(&user)?).await?;
         Ok(Request::new(token.expose().as_str(), &user))
     };
-    block_on(
-        stream::iter(0..count)
-            .map(create)
-            .buffered(512)
-            .try_collect(),
-    )
+    block_on(stream::iter(users).map(create).buffered(512).try_collect())
 }
