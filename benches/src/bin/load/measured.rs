@@ -14,7 +14,7 @@ use crate::book::Book;
 use crate::log;
 use crate::lookups::look_up_all;
 use crate::options::Options;
-use crate::run::{Outcome, Plan, Sample, Swept, Traffic};
+use crate::run::{self, Outcome, Plan, Sample, Swept, Traffic};
 use crate::search::{Held, Search, latencies};
 
 const SEED: u64 = 20_261_125;
@@ -36,6 +36,8 @@ pub(crate) struct Measured {
     pub(crate) highest: Option<Held>,
     /// In each round.
     pub(crate) rounds: Vec<Round>,
+    /// What a lookup would take that does nothing, beside them.
+    pub(crate) nothing: Percentiles,
     pub(crate) gave_up: bool,
     /// How often SQLite's log started over at the fixed rate.
     pub(crate) checkpoints: Option<u32>,
@@ -138,10 +140,16 @@ pub(crate) fn measure(
         backend,
         highest,
         rounds: Vec::new(),
+        nothing: Percentiles::default(),
         gave_up: false,
         checkpoints: None,
     };
+    let mut nothing = Vec::new();
     for round in 0..ROUNDS {
+        nothing.extend(latencies(&run::nothing(&Plan {
+            time: plan.time / ROUNDS,
+            ..plan
+        })));
         let time = options.time / ROUNDS;
         let outcome = traffic.run(&Plan {
             time,
@@ -156,6 +164,7 @@ pub(crate) fn measure(
             break;
         }
     }
+    measured.nothing = Percentiles::of(nothing);
     measured.checkpoints = log::started_over(folder)
         .zip(before)
         .map(|(after, before)| after.wrapping_sub(before));

@@ -91,7 +91,7 @@ impl Traffic<'_> {
         let (lookups, writes) = (&pace(LOOKUPS).exactly(), &pace(1.0 - LOOKUPS));
         thread::scope(|scope| {
             let spawn = |pace, call: fn(&Self, &Due, Random) -> Instant| {
-                scope.spawn(move || self.work(pace, call, plan.seed))
+                scope.spawn(move || work(pace, plan.seed, |due, random| call(self, due, random)))
             };
             let readers: Vec<_> = (0..READERS)
                 .map(|_| spawn(lookups, Self::look_up))
@@ -111,26 +111,6 @@ impl Traffic<'_> {
                 gave_up: given_up.load(Ordering::Relaxed),
             }
         })
-    }
-
-    /// The calls that this thread is free for when they are due.
-    fn work(
-        &self,
-        pace: &Pace<'_>,
-        call: fn(&Self, &Due, Random) -> Instant,
-        seed: u64,
-    ) -> Vec<Sample> {
-        let mut samples = Vec::with_capacity(pace.count());
-        while let Some(due) = pace.next() {
-            // By its number: whichever thread makes it, it is the same call.
-            let random = Random(seed ^ (due.number as u64).wrapping_mul(0xd134_2543_de82_ef95));
-            let done = call(self, &due, random);
-            samples.push(Sample {
-                due: due.after,
-                latency: done.saturating_duration_since(due.at),
-            });
-        }
-        samples
     }
 
     fn look_up(&self, _: &Due, mut random: Random) -> Instant {
@@ -165,6 +145,33 @@ impl Traffic<'_> {
         }
         swept
     }
+}
+
+/// How late lookups would be that do nothing: what the machine adds to all.
+pub(crate) fn nothing(plan: &Plan) -> Vec<Sample> {
+    let given_up = AtomicBool::new(false);
+    let (start, rate) = (Instant::now(), plan.rate * LOOKUPS);
+    let pace = &Pace::new(start, rate, plan.time, plan.patience, &given_up).exactly();
+    thread::scope(|scope| {
+        let spawn = |_| scope.spawn(move || work(pace, plan.seed, |_, _| Instant::now()));
+        let readers: Vec<_> = (0..READERS).map(spawn).collect();
+        readers.into_iter().flat_map(join).collect()
+    })
+}
+
+/// The calls that this thread is free for when they are due.
+fn work(pace: &Pace<'_>, seed: u64, call: impl Fn(&Due, Random) -> Instant) -> Vec<Sample> {
+    let mut samples = Vec::with_capacity(pace.count());
+    while let Some(due) = pace.next() {
+        // By its number: whichever thread makes it, it is the same call.
+        let random = Random(seed ^ (due.number as u64).wrapping_mul(0xd134_2543_de82_ef95));
+        let done = call(&due, random);
+        samples.push(Sample {
+            due: due.after,
+            latency: done.saturating_duration_since(due.at),
+        });
+    }
+    samples
 }
 
 fn join<T>(thread: thread::ScopedJoinHandle<'_, T>) -> T {
