@@ -74,3 +74,55 @@ fn check(
 fn name_of(place: usize) -> String {
     workload::user(place)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::writes::write;
+    use revocable_benches::workload::{Random, Request, fill, in_memory};
+
+    fn crowd(count: usize) -> (Sessions, Vec<Request>, Book) {
+        let sessions = in_memory().unwrap();
+        let requests = fill(&sessions, count).unwrap();
+        let book = Book::new(&requests);
+        (sessions, requests, book)
+    }
+
+    #[test]
+    fn what_is_known_is_right_after_many_writes() {
+        let (sessions, _, book) = crowd(1_000);
+        let mut random = Random(1);
+        for _ in 0..5_000 {
+            let place = random.below(1_000) as usize;
+            write(&sessions, &book, place, &mut random);
+        }
+        look_up_all(&sessions, &book);
+    }
+
+    #[test]
+    #[should_panic(expected = "a wrong answer: a live session of user-00000000 is gone")]
+    fn a_session_that_is_lost_stops_the_run() {
+        let (sessions, _, book) = crowd(2);
+        block_on(sessions.revoke_everything()).unwrap();
+        look_up(&sessions, &book, 0, false);
+    }
+
+    #[test]
+    #[should_panic(expected = "had ended and was found")]
+    fn a_session_that_comes_back_stops_the_run() {
+        let (sessions, _, book) = crowd(2);
+        // As if it had been revoked and the store had not done it.
+        let mut claim = book.claim(0);
+        claim.end(0);
+        claim.release();
+        look_up(&sessions, &book, 0, true);
+    }
+
+    #[test]
+    #[should_panic(expected = "a wrong answer: user-00000001 instead of user-00000000")]
+    fn a_session_of_another_stops_the_run() {
+        let (sessions, mut requests, _) = crowd(4);
+        requests.rotate_left(2);
+        look_up(&sessions, &Book::new(&requests), 0, false);
+    }
+}
