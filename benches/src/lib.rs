@@ -12,10 +12,14 @@
     reason = "a benchmark that cannot go on has nothing better to do than to stop"
 )]
 
+pub mod backend;
 pub mod bare;
+pub mod expired;
 pub mod jwt;
 pub mod measure;
 pub mod options;
+pub mod percentile;
 pub mod report;
 pub mod sizes;
 pub mod workload;
+pub mod zipf;

@@ -10,8 +10,10 @@ use revocable::{
     SqliteStore,
 };
 
+use crate::zipf::Zipf;
+
 /// How many sessions each user has.
-const SESSIONS_PER_USER: usize = 2;
+pub const SESSIONS_PER_USER: usize = 2;
 
 /// What an application keeps of a session, in the session or in the JWT.
 pub const ROLE: &str = "editor";
@@ -87,40 +89,30 @@ pub fn in_sled(folder: &Path) -> Result<Sessions> {
     sessions(SledStore::open(folder)?)
 }
 
-/// So many requests out of these, some often and most seldom: the rank of each
-/// has a Zipf distribution with this exponent, and ranks are dealt at random.
+/// So many requests out of these, some often and most seldom, by [`Zipf`].
 pub fn zipf(
     requests: &[Request],
     exponent: f64,
     count: usize,
     random: &mut Random,
 ) -> Vec<Request> {
-    let mut order: Vec<usize> = (0..requests.len()).collect();
-    for last in (1..order.len()).rev() {
-        order.swap(last, random.below(last as u64 + 1) as usize);
-    }
-    let mut sum = 0.0;
-    let sums: Vec<f64> = (1..=requests.len())
-        .map(|rank| {
-            sum += (rank as f64).powf(-exponent);
-            sum
-        })
-        .collect();
-    let pick = |_| {
-        let at = random.below(1 << 53) as f64 / (1u64 << 53) as f64 * sum;
-        let rank = sums.partition_point(|sum| *sum <= at);
-        requests[order[rank.min(order.len() - 1)]].clone()
-    };
-    (0..count).map(pick).collect()
+    let popularity = Zipf::new(requests.len(), exponent, random);
+    (0..count)
+        .map(|_| requests[popularity.pick(random)].clone())
+        .collect()
+}
+
+/// What a store keeps of a browser.
+pub fn client() -> Client {
+    Client::new()
+        .with_user_agent(USER_AGENT)
+        .with_ip([203, 0, 113, 7].into())
 }
 
 /// A login as applications have them.
 pub fn login(user: &str) -> Result<NewSession> {
-    let client = Client::new()
-        .with_user_agent(USER_AGENT)
-        .with_ip([203, 0, 113, 7].into());
     Ok(NewSession::try_from(user)?
-        .client(client)
+        .client(client())
         .data(ROLE.as_bytes()))
 }
 
@@ -132,15 +124,17 @@ pub fn is_right(session: Result<Option<Session>>, request: &Request) -> bool {
 
 /// Creates sessions, many at a time, and returns what their clients bring.
 pub fn fill(sessions: &Sessions, count: usize) -> Result<Vec<Request>> {
-    let create = async |number| {
-        let user = user(number);
+    log_in(sessions, (0..count).map(user))
+}
+
+/// Creates a session for each of these users, many at a time.
+pub fn log_in(
+    sessions: &Sessions,
+    users: impl IntoIterator<Item = String>,
+) -> Result<Vec<Request>> {
+    let create = async |user: String| {
         let (token, _) = sessions.create(login(&user)?).await?;
         Ok(Request::new(token.expose().as_str(), &user))
     };
-    block_on(
-        stream::iter(0..count)
-            .map(create)
-            .buffered(512)
-            .try_collect(),
-    )
+    block_on(stream::iter(users).map(create).buffered(512).try_collect())
 }

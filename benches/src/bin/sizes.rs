@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::str::FromStr;
 
-use revocable_benches::sizes::backend::{BACKENDS, Backend, Kept};
+use revocable_benches::backend::{BACKENDS, Backend, Kept};
 use revocable_benches::sizes::churn::{self, cell};
 use revocable_benches::sizes::fill::{self, Filled, Reopened};
 use revocable_benches::sizes::ticket::{AT_ONCE, DATA};
@@ -27,7 +27,8 @@ const USAGE: &str =
                stores are filled as above only if --sessions is there too.
 --live N       how many sessions are there while others come and go; 100,000
                unless told, at least 1,024
---store NAME   this store alone: memory, moka, sqlite, cached-sqlite or sled
+--store NAME   this store alone: memory, moka, sqlite, cached-sqlite, sled or
+               cached-sled
 --dir FOLDER   where the databases go; the folder of this program unless told.
                It has to be on a disk: in memory nothing is durable.";
 

@@ -10,9 +10,9 @@ use futures_executor::block_on;
 use futures_util::{TryStreamExt, stream};
 use revocable::{Result, Sessions};
 
-use super::backend::Backend;
 use super::room;
 use super::ticket::{self, AT_ONCE, Ticket};
+use crate::backend::Backend;
 use crate::workload::Random;
 
 /// The same users come and go in every run.

@@ -9,9 +9,9 @@ use std::time::Instant;
 use futures_executor::block_on;
 use serde::{Deserialize, Serialize};
 
-use super::backend::Backend;
 use super::room;
 use super::ticket::{self, Ticket};
+use crate::backend::Backend;
 
 /// At most about so many of the sessions are asked for again: more than the
 /// cache holds that is measured.

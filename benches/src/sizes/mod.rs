@@ -4,7 +4,6 @@
 //! Each store is measured in a process of its own: what one has left behind in
 //! the allocator must not count for the next.
 
-pub mod backend;
 pub mod churn;
 pub mod fill;
 pub mod room;

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use futures_executor::block_on;
 use futures_util::future::join_all;
 use revocable::{Sessions, SweepBudget};
-use revocable_benches::sizes::backend::{BACKENDS, Backend};
+use revocable_benches::backend::{BACKENDS, Backend};
 use revocable_benches::sizes::room::{on_disk, resident};
 
 use crate::client::Client;
@@ -25,7 +25,8 @@ use crate::client::Client;
 const USAGE: &str = "usage: soak [--seconds N] [--backend NAME] [--dir FOLDER]
 
 --seconds N     how long on each store; 20 unless told
---backend NAME  one store alone: memory, moka, sqlite, cached-sqlite, sled
+--backend NAME  one store alone: memory, moka, sqlite, cached-sqlite, sled,
+                cached-sled
 --dir FOLDER    where the databases go; the folder of this program unless told";
 
 const THREADS: usize = 4;

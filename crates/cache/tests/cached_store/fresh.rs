@@ -5,11 +5,11 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
 use futures_executor::block_on;
+use revocable_cache::CachedStore;
 use revocable_core::{
     EndReason, Lookup, ManualClock, Policy, PolicyBuilder, Rejection, SessionStore, Sessions,
     Sharing, Token,
 };
-use revocable_cache::CachedStore;
 
 use crate::staged::*;
 

@@ -47,6 +47,10 @@ pub const BACKENDS: &[Backend] = &[
     Backend::new("sled", Kept::OnDisk, |folder, _| {
         sessions(SledStore::open(folder.join("sessions"))?)
     }),
+    Backend::new("cached-sled", Kept::BehindACache, |folder, _| {
+        let store = SledStore::open(folder.join("sessions"))?;
+        sessions(CachedStore::new(store)?)
+    }),
 ];
 
 fn cached_sqlite(folder: &Path) -> Result<CachedStore<SqliteStore>> {
@@ -76,6 +80,18 @@ impl Backend {
     /// Those of the store.
     pub fn open(&self, folder: &Path, most: usize) -> Result<Sessions> {
         (self.open)(folder, most)
+    }
+
+    /// Its name with what an acknowledged write survives: the end of the
+    /// *process* or less, or a power cut. Times of unlike guarantees are not to
+    /// be compared.
+    pub fn label(&self) -> String {
+        let survives = if self.is_durable() {
+            "durable"
+        } else {
+            "process"
+        };
+        format!("{} ({survives})", self.name)
     }
 
     /// Whether its sessions are there when it is opened again.
