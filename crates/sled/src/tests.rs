@@ -3,5 +3,5 @@
 mod damage;
 mod hang;
 mod left_behind;
-mod support;
+pub(crate) mod support;
 mod sync;

@@ -8,7 +8,7 @@ use revocable_core::{
 
 use crate::SledStore;
 
-pub(super) fn record(name: &str) -> Record {
+pub(crate) fn record(name: &str) -> Record {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     let n = NEXT.fetch_add(1, Ordering::Relaxed);
     let user = UserId::new(name).unwrap();
@@ -30,7 +30,7 @@ pub(super) fn record(name: &str) -> Record {
     }
 }
 
-pub(super) fn request(record: &Record) -> CreateRequest {
+pub(crate) fn request(record: &Record) -> CreateRequest {
     CreateRequest {
         record: record.clone(),
         expected_epoch: None,
@@ -39,18 +39,18 @@ pub(super) fn request(record: &Record) -> CreateRequest {
     }
 }
 
-pub(super) fn create(store: &SledStore, name: &str) -> Record {
+pub(crate) fn create(store: &SledStore, name: &str) -> Record {
     let record = record(name);
     let created = block_on(store.create(request(&record))).unwrap();
     assert_eq!(created, CreateOutcome::Created { ended: vec![] });
     record
 }
 
-pub(super) fn is_there(store: &SledStore, record: &Record) -> bool {
+pub(crate) fn is_there(store: &SledStore, record: &Record) -> bool {
     block_on(store.lookup(record.id)).unwrap().is_some()
 }
 
-pub(super) fn revoke_all(name: &str) -> RevokeAllRequest {
+pub(crate) fn revoke_all(name: &str) -> RevokeAllRequest {
     RevokeAllRequest {
         user: UserId::new(name).unwrap(),
         keep: None,

@@ -13,7 +13,14 @@ use crate::fault::Result;
 use crate::keys::{self, Taken};
 use crate::shared::{Found, Trees};
 
+#[cfg(test)]
+mod tests;
+
 /// What is to be written, over what is there.
+///
+/// A verb reads all that it needs before it stages anything: reading can fail,
+/// and what is staged is written with the rest of the batch whatever became of
+/// the verb.
 #[derive(Debug)]
 pub(super) struct Batch<'a> {
     trees: &'a Trees,
@@ -181,24 +188,33 @@ impl<'a> Batch<'a> {
     pub(super) fn revoke(&mut self, id: SessionId, reason: EndReason) -> Result<Option<Ended>> {
         let user = match self.find(id)? {
             None => return Ok(None),
-            Some(Found::Whole(record)) => Some(record.user.clone()),
-            Some(Found::Damaged) => None,
-        };
-        match &user {
-            Some(user) => self.stage_removal(id, user),
-            None => {
-                // Whose it was only the index knows, and that is in the order
-                // of users. It is long, and damage is rare.
-                for key in self.trees.by_user.iter().keys() {
-                    let key = key?;
-                    if keys::id_of(&key) == Some(id) {
-                        self.by_user.insert(key.to_vec(), false);
-                    }
-                }
+            Some(Found::Whole(record)) => {
+                self.stage_removal(id, &record.user);
+                Some(record.user.clone())
+            }
+            Some(Found::Damaged) => {
+                let keys = self.keys_of(id)?;
+                self.by_user
+                    .extend(keys.into_iter().map(|key| (key, false)));
                 self.sessions.insert(id, None);
+                None
+            }
+        };
+        Ok(Some(Ended { id, user, reason }))
+    }
+
+    /// Where the index has a session whose record is damaged. Whose it was only
+    /// the index knows, and that is in the order of users. It is long, and
+    /// damage is rare.
+    fn keys_of(&self, id: SessionId) -> Result<Vec<Vec<u8>>> {
+        let mut found = Vec::new();
+        for key in self.trees.by_user.iter().keys() {
+            let key = key?;
+            if keys::id_of(&key) == Some(id) {
+                found.push(key.to_vec());
             }
         }
-        Ok(Some(Ended { id, user, reason }))
+        Ok(found)
     }
 
     fn stage_removal(&mut self, id: SessionId, user: &UserId) {
@@ -207,26 +223,23 @@ impl<'a> Batch<'a> {
     }
 
     pub(super) fn revoke_all(&mut self, request: &RevokeAllRequest) -> Result<RevokeAllOutcome> {
-        let mut ended = Vec::new();
         // Nothing but IDs is read: a damaged record goes with the others.
-        for id in self.ids(&request.user)? {
-            if Some(id) == request.keep {
-                continue;
+        let mut ids = self.ids(&request.user)?;
+        if let Some(keep) = &request.keep {
+            ids.remove(keep);
+        }
+        let mut ended = Vec::new();
+        for id in &ids {
+            if self.is_there(*id)? {
+                ended.push(*id);
             }
-            if self.is_there(id)? {
-                ended.push(id);
-            }
+        }
+        let key = keys::of_user(&request.user);
+        let before = self.taken(&key)?;
+        for id in ids {
             self.stage_removal(id, &request.user);
         }
         self.position = self.position.saturating_add(1);
-        let key = keys::of_user(&request.user);
-        let before = match self.epochs.get(&key) {
-            Some(staged) => *staged,
-            None => {
-                let value = self.trees.epochs.get(&key)?;
-                value.and_then(|value| Taken::decode(&value))
-            }
-        };
         let taken = Taken {
             position: self.position,
             // A clock that was set back must not have it forgotten early.
@@ -239,43 +252,55 @@ impl<'a> Batch<'a> {
         })
     }
 
+    /// When a user's sessions were last revoked all at once, if that can be
+    /// read.
+    fn taken(&self, key: &[u8]) -> Result<Option<Taken>> {
+        match self.epochs.get(key) {
+            Some(staged) => Ok(*staged),
+            None => {
+                let value = self.trees.epochs.get(key)?;
+                Ok(value.and_then(|value| Taken::decode(&value)))
+            }
+        }
+    }
+
     pub(super) fn expire(&mut self, ids: &[SessionId], liveness: Liveness) -> Result<Vec<Ended>> {
-        let mut ended = Vec::new();
+        let mut ending = Vec::new();
         for id in ids {
             if let Some(Found::Whole(record)) = self.find(*id)?
                 && !liveness.is_live(&*record)
             {
-                self.stage_removal(*id, &record.user);
-                ended.push(Ended {
-                    id: *id,
-                    user: Some(record.user.clone()),
-                    reason: EndReason::Expired,
-                });
+                ending.push(record);
             }
+        }
+        let mut ended = Vec::new();
+        for record in ending {
+            self.stage_removal(record.id, &record.user);
+            ended.push(Ended {
+                id: record.id,
+                user: Some(record.user.clone()),
+                reason: EndReason::Expired,
+            });
         }
         Ok(ended)
     }
 
     pub(super) fn forget(&mut self, users: &[Vec<u8>], before_ms: i64) -> Result<u64> {
-        let mut forgotten = 0;
+        let mut forgotten = Vec::new();
         for key in users {
-            let taken = match self.epochs.get(key) {
-                Some(staged) => *staged,
-                None => match self.trees.epochs.get(key)? {
-                    None => None,
-                    Some(value) => Taken::decode(&value),
-                },
-            };
-            if let Some(taken) = taken
+            if let Some(taken) = self.taken(key)?
                 && taken.at_ms < before_ms
             {
-                // A login from before it is refused all the same.
-                self.floor = self.floor.max(taken.position);
-                self.epochs.insert(key.clone(), None);
-                forgotten += 1;
+                forgotten.push((key.clone(), taken));
             }
         }
-        Ok(forgotten)
+        let count = forgotten.len() as u64;
+        for (key, taken) in forgotten {
+            // A login from before it is refused all the same.
+            self.floor = self.floor.max(taken.position);
+            self.epochs.insert(key, None);
+        }
+        Ok(count)
     }
 
     /// Whether all trees can be read; and has something written.
