@@ -254,7 +254,10 @@ mod tests {
             made += count;
             numbers.map(|n| Request::new("", &n.to_string())).collect()
         };
-        let run = Box::new(|requests: &[Request], _: Option<&mut Vec<u64>>| {
+        let run = Box::new(|requests: &[Request], latencies: Option<&mut Vec<u64>>| {
+            if let Some(latencies) = latencies {
+                latencies.resize(latencies.len() + requests.len(), 1);
+            }
             asked.extend(requests.iter().map(|request| request.user.clone()));
             requests.len()
         });

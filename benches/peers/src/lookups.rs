@@ -90,20 +90,18 @@ pub(crate) fn measure(
         ),
     ];
     let mut measurements = interleave(alone, rounds, random);
-    let many = vec![
-        many_tasks(
-            &format!("SQLite lookup, {TASKS} tasks: Revocable"),
-            runtime,
-            &own,
-            &in_own,
-        ),
-        many_tasks(
-            &format!("SQLite lookup, {TASKS} tasks: tower-sessions"),
-            runtime,
-            &tower,
-            &in_tower,
-        ),
-    ];
+    // One at a time as well, as a request's handler does it.
+    let from_tasks = |tasks, label| {
+        let name = |peer| format!("SQLite lookup, {label}: {peer}");
+        [
+            on_tasks(&name("Revocable"), runtime, tasks, &own, &in_own),
+            on_tasks(&name("tower-sessions"), runtime, tasks, &tower, &in_tower),
+        ]
+    };
+    let many = [(1, "1 task"), (TASKS, "64 tasks")]
+        .into_iter()
+        .flat_map(|(tasks, label)| from_tasks(tasks, label))
+        .collect();
     measurements.extend(interleave(many, rounds, random));
     tower_file.close();
     Ok(measurements)
@@ -124,13 +122,14 @@ fn one_client<'a>(
     Contender::new(name, requests, (16, times), run)
 }
 
-fn many_tasks<'a, P: Peer>(
+fn on_tasks<'a, P: Peer>(
     name: &str,
     runtime: &'a Runtime,
+    tasks: usize,
     peer: &Arc<P>,
     requests: &'a [Request],
 ) -> Contender<'a> {
     let lookup = |peer: Arc<P>, request: Request| async move { peer.is_right(&request).await };
-    let run = on_runtime(runtime, TASKS, peer, lookup);
+    let run = on_runtime(runtime, tasks, peer, lookup);
     Contender::new(name, requests, (TASKS * 32, 1), run)
 }
