@@ -108,6 +108,17 @@ fn a_renewal_hands_out_no_token_that_was_presented_elsewhere() {
     assert!(again.token.is_none());
 }
 
+/// The other process renewed, and the client comes here with what it got.
+#[test]
+fn a_token_that_another_process_just_made_is_no_forgery() {
+    let two = two(idle_after(60), idle_after(60));
+    let (token, _) = block_on(two.there.create("alice")).unwrap();
+    two.keep(&token);
+    let renewed = block_on(two.there.renew(&token)).unwrap().unwrap();
+    two.wrote();
+    assert_eq!(two.rejection(&renewed.token.unwrap()), None);
+}
+
 #[test]
 fn a_fresh_read_asks_the_store_and_is_kept() {
     let (store, cached) = cached();

@@ -94,7 +94,8 @@ impl Sessions {
     /// The live session of a token, or `None`.
     ///
     /// Costs one digest and one lookup in the store, and a second one, past any
-    /// cache, before it says that the session was not used for too long.
+    /// cache, before it says that the session was not used for too long, or that
+    /// this is not its secret.
     ///
     /// Records that the session was used, at most once in the policy's touch
     /// interval, and does not wait for that to be written unless the store cannot
@@ -214,7 +215,8 @@ impl Sessions {
     }
 
     /// Reads a session once more, past any cache, if its token is about to be
-    /// refused for want of use: it may have been used at another process.
+    /// refused for want of use or as a forgery: the session may have been used
+    /// or renewed at another process.
     async fn look_again(
         &self,
         id: SessionId,
@@ -222,9 +224,11 @@ impl Sessions {
         found: Option<Arc<Record>>,
         liveness: Liveness,
     ) -> Result<(Option<Arc<Record>>, Liveness)> {
-        let idle = Err(Rejection::Expired(Expired::Idle));
-        match &found {
-            Some(record) if self.judge(record, digest, &liveness) == idle => {
+        let judged = found
+            .as_ref()
+            .map(|record| self.judge(record, digest, &liveness));
+        match judged {
+            Some(Err(Rejection::Expired(Expired::Idle) | Rejection::WrongSecret)) => {
                 let found = self.inner.store.lookup_fresh(id).await?;
                 Ok((found, self.liveness()))
             }
