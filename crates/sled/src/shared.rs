@@ -91,13 +91,15 @@ impl Trees {
             None => prefix.clone(),
         };
         let keys = self.by_user.range(start..).keys();
-        keys.map_while(move |key| match key {
-            Err(error) => Some(Err(error.into())),
+        let ids = keys.map_while(move |key| match key {
+            Err(error) => Some(Some(Err(error.into()))),
             Ok(key) => {
-                let id = key.strip_prefix(&prefix[..]).and_then(keys::id_of)?;
-                Some(Ok(id))
+                let id = key.strip_prefix(&prefix[..])?;
+                // What is no ID is damage, and those behind it are not.
+                Some(SessionId::from_slice(id).map(Ok))
             }
-        })
+        });
+        ids.flatten()
     }
 }
 

@@ -2,16 +2,18 @@
 //! the engine lets nobody else open the folder.
 
 use std::collections::HashMap;
+use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
 
 use futures_executor::block_on;
 use revocable_conformance::{Harness, Verdict, checks};
-use revocable_core::{ErrorKind, Result, SessionId, SessionStore};
+use revocable_core::{AtCap, Cap, CreateOutcome, ErrorKind, Result, SessionId, SessionStore};
 use tempfile::TempDir;
 
 use super::support::*;
 use crate::SledStore;
 use crate::fault::Fault;
+use crate::keys;
 
 struct Damaging {
     folder: TempDir,
@@ -101,4 +103,31 @@ fn nothing_is_left_in_the_index_by_what_ended() {
     assert!(!is_there(&store, &b));
     let trees = store.shared().write();
     assert_eq!((trees.sessions.len(), trees.by_user.len()), (0, 0));
+}
+
+#[test]
+fn a_damaged_key_of_the_index_hides_no_session_behind_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SledStore::open(folder.path()).unwrap();
+    let [first, second] = [(); 2].map(|()| create(&store, "alice"));
+    let mut damaged = keys::by_user(&first.user, first.id);
+    let version = damaged.len() - 10;
+    damaged[version] |= 0xf0;
+    let order = [&damaged, &keys::by_user(&second.user, second.id)];
+    assert!(keys::by_user(&first.user, first.id) < *order[0] && order[0] < order[1]);
+    let by_user = store.shared().write().by_user.clone();
+    by_user.insert(damaged, &[]).unwrap();
+    let list = || block_on(store.list_for_user(&first.user, None, NonZeroU32::MAX)).unwrap();
+    assert_eq!(list().records.len(), 2);
+    let mut third = request(&record("alice"));
+    let max = NonZeroU32::new(2).unwrap();
+    third.cap = Some(Cap {
+        max,
+        at_cap: AtCap::Refuse,
+    });
+    let refused = block_on(store.create(third)).unwrap();
+    assert_eq!(refused, CreateOutcome::CapReached);
+    let ended = block_on(store.revoke_all_for_user(revoke_all("alice"))).unwrap();
+    assert_eq!(ended.ended, [first.id, second.id]);
+    assert!(!is_there(&store, &second));
 }
