@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex};
 
 use futures_executor::block_on;
 use revocable_conformance::{Harness, Verdict, checks};
-use revocable_core::{AtCap, Cap, CreateOutcome, ErrorKind, Result, SessionId, SessionStore};
+use revocable_core::{
+    AtCap, Cap, CreateOutcome, ErrorKind, Liveness, Result, SessionId, SessionStore, SweepRequest,
+};
 use tempfile::TempDir;
 
 use super::support::*;
@@ -130,4 +132,34 @@ fn a_damaged_key_of_the_index_hides_no_session_behind_it() {
     let ended = block_on(store.revoke_all_for_user(revoke_all("alice"))).unwrap();
     assert_eq!(ended.ended, [first.id, second.id]);
     assert!(!is_there(&store, &second));
+}
+
+#[test]
+fn a_sweep_by_single_rows_goes_past_a_key_that_is_no_session() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SledStore::open(folder.path()).unwrap();
+    let [first, second] = [(); 2].map(|()| create(&store, "alice"));
+    let mut damaged = *first.id.as_bytes();
+    damaged[6] |= 0xf0;
+    let sessions = store.shared().write().sessions.clone();
+    sessions.insert(damaged, b"damaged").unwrap();
+    let mut sweep = SweepRequest {
+        liveness: Liveness::at(i64::MAX),
+        forget_epochs_before_ms: 0,
+        cursor: None,
+        max_rows: NonZeroU32::MIN,
+    };
+    let (mut ended, mut examined, mut steps) = (Vec::new(), 0, 0);
+    loop {
+        let step = block_on(store.sweep_expired(sweep.clone())).unwrap();
+        ended.extend(step.ended.into_iter().map(|ended| ended.id));
+        (examined, steps) = (examined + step.examined, steps + 1);
+        sweep.cursor = step.cursor;
+        if sweep.cursor.is_none() {
+            break;
+        }
+        assert!(steps < 10, "it does not come to an end");
+    }
+    assert_eq!(ended, [first.id, second.id]);
+    assert_eq!((examined, sessions.len()), (3, 1));
 }
