@@ -48,7 +48,8 @@
 //! sessions-<generation>   ID (16)                        ->  the record, by `Record::encode`
 //! by_user-<generation>    length (1) ‖ user ‖ ID (16)    ->  nothing
 //! epochs-<generation>     length (1) ‖ user              ->  position (8) ‖ taken at, Unix ms (8)
-//! meta                    generation, position, floor    ->  number (8)
+//! meta                    generation, position, floor,
+//!                         count of sessions              ->  number (8)
 //! ```
 //!
 //! Numbers are big-endian. A lookup is one `get` on the caller's thread; it waits

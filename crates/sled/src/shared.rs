@@ -20,6 +20,7 @@ const READ_TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) const GENERATION: &str = "generation";
 pub(crate) const POSITION: &str = "position";
 pub(crate) const FLOOR: &str = "floor";
+pub(crate) const COUNT: &str = "count";
 
 const NAMES: [&str; 3] = ["sessions", "by_user", "epochs"];
 

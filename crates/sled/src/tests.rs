@@ -1,5 +1,6 @@
 //! Tests that look under the store, or put something under it.
 
+mod count;
 mod damage;
 mod hang;
 mod left_behind;

@@ -5,7 +5,7 @@ use revocable_core::{CreateOutcome, EndReason, ErrorKind, SessionStore, UserId};
 
 use super::support::*;
 use crate::SledStore;
-use crate::shared::{GENERATION, Trees};
+use crate::shared::{COUNT, GENERATION, Trees};
 
 /// The names of the trees that hold sessions.
 fn trees(store: &SledStore) -> Vec<String> {
@@ -53,7 +53,9 @@ fn a_crash_before_or_after_the_generation_was_written_leaves_the_one_or_the_othe
     }
     // It was written, and the last was not yet cleared away.
     let meta = &store.shared().meta;
-    meta.insert(GENERATION, &1_u64.to_be_bytes()).unwrap();
+    for (name, number) in [(GENERATION, 1_u64), (COUNT, 0)] {
+        meta.insert(name, &number.to_be_bytes()).unwrap();
+    }
     drop(store);
     let store = SledStore::open(folder.path()).unwrap();
     assert!(!is_there(&store, &alice));

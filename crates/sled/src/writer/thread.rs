@@ -9,10 +9,10 @@ use sled::Tree;
 use super::batch::Batch;
 use super::queue::{Queue, Work};
 use super::request::{Answer, Done, Request};
-use super::writes::{Writes, transact};
+use super::writes::{Writes, Written, transact};
 use crate::disk::Sync;
 use crate::fault::{Fault, Result};
-use crate::shared::{FLOOR, GENERATION, POSITION, Shared, Trees};
+use crate::shared::{COUNT, FLOOR, GENERATION, POSITION, Shared, Trees};
 
 /// How many keys of an ended generation are removed at a time.
 const CLEARED: usize = 1_000;
@@ -22,7 +22,7 @@ pub(super) struct Thread {
     shared: Arc<Shared>,
     queue: Arc<Queue>,
     disk: Box<dyn Sync>,
-    floor: u64,
+    written: Written,
     /// Trees of generations that have ended.
     garbage: Vec<Tree>,
 }
@@ -32,14 +32,14 @@ impl Thread {
         shared: Arc<Shared>,
         queue: Arc<Queue>,
         disk: Box<dyn Sync>,
-        floor: u64,
+        written: Written,
         garbage: Vec<Tree>,
     ) -> Self {
         Self {
             shared,
             queue,
             disk,
-            floor,
+            written,
             garbage,
         }
     }
@@ -109,7 +109,8 @@ impl Thread {
         }
         let trees = self.shared.write().clone();
         let position = self.shared.position();
-        let mut batch = Batch::new(&trees, position, self.floor);
+        let Written { floor, count } = self.written;
+        let mut batch = Batch::new(&trees, position, floor);
         let sound = self.shared.check();
         let mut all = Vec::new();
         for request in requests {
@@ -137,41 +138,45 @@ impl Thread {
                 }
             }
         }
-        let writes = Writes::of(&batch, position, self.floor);
+        let writes = Writes::of(&batch, position, floor);
         let (position, floor) = (batch.position, batch.floor);
         drop(batch);
-        if let Err(fault) = self.commit(&trees, &writes, |_| {}) {
-            return tell_all(all, Some(&fault.unknown()));
+        match self.commit(&trees, &writes, count, |_| {}) {
+            Ok(count) => self.advance(position, Written { floor, count }),
+            Err(fault) => return tell_all(all, Some(&fault.unknown())),
         }
-        self.advance(position, floor);
         for done in &all {
             self.shared.listeners.ended(&done.ended);
         }
         tell_all(all, None);
     }
 
-    /// Writes in one transaction, and waits until it is on the disk.
+    /// Writes in one transaction, and waits until it is on the disk. Returns
+    /// how many sessions there are then; before it were `count`.
     ///
     /// From an error on, memory and disk may differ, and nothing is answered.
     fn commit(
         &mut self,
         trees: &Trees,
         writes: &Writes,
+        count: u64,
         applied: impl FnOnce(&mut Trees),
-    ) -> Result<()> {
+    ) -> Result<u64> {
         if writes.is_empty() {
-            return Ok(());
+            return Ok(count);
         }
         let committed = (|| {
-            {
+            let count = {
                 // Nobody lists while it is half done. Let go before the sync.
                 let mut current = self.shared.write();
-                transact(trees, &self.shared.meta, writes)?;
+                let count = transact(trees, &self.shared.meta, writes, count)?;
                 applied(&mut current);
-            }
+                count
+            };
             self.shared.database.flush()?;
             let synced = self.disk.sync();
-            synced.map_err(|error| Fault::io("sync the database", &error))
+            synced.map_err(|error| Fault::io("sync the database", &error))?;
+            Ok(count)
         })();
         if let Err(fault) = &committed {
             tracing::error!("a write failed half-way: the store answers nothing any more");
@@ -183,9 +188,9 @@ impl Thread {
     /// What is on the disk. A login may begin at the position from now on: if
     /// it did before, and the power was cut, the next revocation would take the
     /// same position, and the login would not be refused.
-    fn advance(&mut self, position: u64, floor: u64) {
+    fn advance(&mut self, position: u64, written: Written) {
         self.shared.set_position(position);
-        self.floor = floor;
+        self.written = written;
     }
 
     /// One small write that ends all sessions: the next generation is empty.
@@ -208,15 +213,20 @@ impl Thread {
                 (GENERATION, next.generation),
                 (POSITION, position),
                 (FLOOR, position),
+                (COUNT, 0),
             ],
             ..Writes::default()
         };
-        self.commit(&old, &writes, |current| *current = next)
+        self.commit(&old, &writes, 0, |current| *current = next)
             .map_err(|fault| fault.unknown())?;
-        self.advance(position, position);
-        let count = old.sessions.len() as u64;
+        let ended = self.written.count;
+        let written = Written {
+            floor: position,
+            count: 0,
+        };
+        self.advance(position, written);
         self.garbage.extend(old.all().map(Clone::clone));
-        Ok(count)
+        Ok(ended)
     }
 
     /// One bounded step of removing what has ended. Nobody waits for it, so
@@ -355,7 +365,14 @@ mod tests {
         let watch = Arc::new(Watch::new(Duration::from_secs(60)));
         let shared = Shared::new(database, meta, trees, 0, watch);
         let queue = Arc::new(Queue::new(1));
-        Thread::new(Arc::new(shared), queue, Box::new(NoDisk), 0, Vec::new())
+        let written = Written { floor: 0, count: 0 };
+        Thread::new(
+            Arc::new(shared),
+            queue,
+            Box::new(NoDisk),
+            written,
+            Vec::new(),
+        )
     }
 
     #[test]

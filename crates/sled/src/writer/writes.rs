@@ -7,7 +7,17 @@ use sled::{IVec, Tree};
 use super::batch::Batch;
 use crate::fault::{Fault, Result};
 use crate::keys::Taken;
-use crate::shared::{FLOOR, POSITION, Trees};
+use crate::shared::{COUNT, FLOOR, POSITION, Trees};
+
+/// Numbers that are on the disk and nobody but the writer needs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Written {
+    /// No login that began before this position is let in.
+    pub(crate) floor: u64,
+    /// How many sessions there are: to count them takes long when there are
+    /// many, and `revoke_everything` has to say it.
+    pub(crate) count: u64,
+}
 
 /// What a transaction writes.
 #[derive(Debug, Default)]
@@ -56,16 +66,28 @@ impl Writes {
     }
 }
 
-/// All of it or nothing. Inside the closure only the transaction's own trees
+/// All of it or nothing; returns how many sessions there are then. Inside the closure only the transaction's own trees
 /// may be used: it holds a lock that any other call would wait for, for ever.
-pub(super) fn transact(trees: &Trees, meta: &Tree, writes: &Writes) -> Result<()> {
+pub(super) fn transact(trees: &Trees, meta: &Tree, writes: &Writes, count: u64) -> Result<u64> {
     let written = (&trees.sessions, &trees.by_user, &trees.epochs, meta).transaction(
         |(sessions, by_user, epochs, meta)| {
+            let mut there = count;
             for (key, value) in &writes.sessions {
                 match value {
-                    Some(value) => sessions.insert(&key[..], value)?,
-                    None => sessions.remove(&key[..])?,
-                };
+                    Some(value) => {
+                        if sessions.insert(&key[..], value)?.is_none() {
+                            there = there.saturating_add(1);
+                        }
+                    }
+                    None => {
+                        if sessions.remove(&key[..])?.is_some() {
+                            there = there.saturating_sub(1);
+                        }
+                    }
+                }
+            }
+            if there != count {
+                meta.insert(COUNT.as_bytes(), &there.to_be_bytes())?;
             }
             for (key, is_there) in &writes.by_user {
                 if *is_there {
@@ -83,7 +105,7 @@ pub(super) fn transact(trees: &Trees, meta: &Tree, writes: &Writes) -> Result<()
             for (name, number) in &writes.meta {
                 meta.insert(name.as_bytes(), &number.to_be_bytes())?;
             }
-            Ok::<(), ConflictableTransactionError<()>>(())
+            Ok::<u64, ConflictableTransactionError<()>>(there)
         },
     );
     written.map_err(|error| match error {
