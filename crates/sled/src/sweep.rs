@@ -97,7 +97,7 @@ fn sessions(
     limit: u32,
     liveness: &Liveness,
 ) -> fault::Result<Stretch> {
-    let trees = shared.read()?.clone();
+    let trees = shared.read()?.trees.clone();
     let start = behind(after);
     let mut stretch = Stretch {
         examined: 0,
@@ -136,7 +136,7 @@ struct Old {
 }
 
 fn epochs(shared: &Shared, after: Vec<u8>, limit: u32, before_ms: i64) -> fault::Result<Old> {
-    let trees = shared.read()?.clone();
+    let trees = shared.read()?.trees.clone();
     let start = behind(&after);
     let mut old = Old::default();
     let mut last = None;

@@ -6,3 +6,4 @@ mod hang;
 mod left_behind;
 pub(crate) mod support;
 mod sync;
+mod view;

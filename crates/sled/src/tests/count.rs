@@ -66,7 +66,7 @@ fn the_sessions_are_not_gone_through_when_everything_is_revoked() {
     let store = SledStore::open(folder.path()).unwrap();
     create(&store, "alice");
     // Seen by whoever counts.
-    let sessions = store.shared().write().sessions.clone();
+    let sessions = store.shared().trees().sessions.clone();
     sessions.insert(b"no session", b"").unwrap();
     assert_eq!(end_everything(&store), 1);
 }

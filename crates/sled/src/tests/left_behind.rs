@@ -116,7 +116,7 @@ fn a_store_that_has_lost_a_tree_is_not_well() {
         let folder = tempfile::tempdir().unwrap();
         let store = SledStore::open(folder.path()).unwrap();
         block_on(store.health()).unwrap();
-        let name = store.shared().write().all()[lost].name();
+        let name = store.shared().trees().all()[lost].name();
         store.shared().database.drop_tree(name).unwrap();
         let error = block_on(store.health()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unavailable);

@@ -12,7 +12,10 @@ use super::request::{Answer, Done, Request};
 use super::writes::{Writes, Written, transact};
 use crate::disk::Sync;
 use crate::fault::{Fault, Result};
-use crate::shared::{COUNT, FLOOR, GENERATION, POSITION, Shared, Trees};
+use crate::shared::{Before, COUNT, FLOOR, GENERATION, POSITION, Shared, Trees};
+
+#[cfg(test)]
+mod tests;
 
 /// How many keys of an ended generation are removed at a time.
 const CLEARED: usize = 1_000;
@@ -107,7 +110,7 @@ impl Thread {
         if requests.is_empty() && soon.is_empty() {
             return;
         }
-        let trees = self.shared.write().clone();
+        let trees = self.shared.trees();
         let position = self.shared.position();
         let Written { floor, count } = self.written;
         let mut batch = Batch::new(&trees, position, floor);
@@ -141,7 +144,7 @@ impl Thread {
         let writes = Writes::of(&batch, position, floor);
         let (position, floor) = (batch.position, batch.floor);
         drop(batch);
-        match self.commit(&trees, &writes, count, |_| {}) {
+        match self.commit(&trees, &writes, count, None) {
             Ok(count) => self.advance(position, Written { floor, count }),
             Err(fault) => return tell_all(all, Some(&fault.unknown())),
         }
@@ -152,7 +155,9 @@ impl Thread {
     }
 
     /// Writes in one transaction, and waits until it is on the disk. Returns
-    /// how many sessions there are then; before it were `count`.
+    /// how many sessions there are then; before it were `count`. Until then
+    /// readers see what was there before, and from then on the next trees, if
+    /// there are any.
     ///
     /// From an error on, memory and disk may differ, and nothing is answered.
     fn commit(
@@ -160,7 +165,7 @@ impl Thread {
         trees: &Trees,
         writes: &Writes,
         count: u64,
-        applied: impl FnOnce(&mut Trees),
+        next: Option<Trees>,
     ) -> Result<u64> {
         if writes.is_empty() {
             return Ok(count);
@@ -168,14 +173,19 @@ impl Thread {
         let committed = (|| {
             let count = {
                 // Nobody lists while it is half done. Let go before the sync.
-                let mut current = self.shared.write();
-                let count = transact(trees, &self.shared.meta, writes, count)?;
-                applied(&mut current);
+                let mut view = self.shared.write();
+                let (count, before) = transact(trees, &self.shared.meta, writes, count)?;
+                view.before = before;
                 count
             };
             self.shared.database.flush()?;
             let synced = self.disk.sync();
             synced.map_err(|error| Fault::io("sync the database", &error))?;
+            let mut view = self.shared.write();
+            view.before = Before::default();
+            if let Some(next) = next {
+                view.trees = next;
+            }
             Ok(count)
         })();
         if let Err(fault) = &committed {
@@ -205,7 +215,7 @@ impl Thread {
 
     fn try_revoke_everything(&mut self) -> Result<u64> {
         self.shared.check()?;
-        let old = self.shared.write().clone();
+        let old = self.shared.trees();
         let next = old.open_next(&self.shared.database)?;
         let position = self.shared.position().saturating_add(1);
         let writes = Writes {
@@ -217,7 +227,7 @@ impl Thread {
             ],
             ..Writes::default()
         };
-        self.commit(&old, &writes, 0, |current| *current = next)
+        self.commit(&old, &writes, 0, Some(next))
             .map_err(|fault| fault.unknown())?;
         let ended = self.written.count;
         let written = Written {
@@ -235,7 +245,7 @@ impl Thread {
         let Some(tree) = self.garbage.pop() else {
             return;
         };
-        if self.shared.write().has(&tree) {
+        if self.shared.trees().has(&tree) {
             // It never comes to this, and everything would be lost.
             tracing::error!("what is current was to be cleared away");
             return;
@@ -339,55 +349,6 @@ fn tell_all(all: Vec<Done>, fault: Option<&Fault>) {
     for done in all {
         if catch_unwind(AssertUnwindSafe(|| done.answer(fault.cloned()))).is_err() {
             tracing::error!("a waker panicked");
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-    use crate::watch::Watch;
-
-    struct NoDisk;
-
-    impl Sync for NoDisk {
-        fn sync(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-
-    fn thread() -> Thread {
-        let database = sled::Config::new().temporary(true).open().unwrap();
-        let meta = database.open_tree("meta").unwrap();
-        let trees = Trees::open(&database, 0).unwrap();
-        let watch = Arc::new(Watch::new(Duration::from_secs(60)));
-        let shared = Shared::new(database, meta, trees, 0, watch);
-        let queue = Arc::new(Queue::new(1));
-        let written = Written { floor: 0, count: 0 };
-        Thread::new(
-            Arc::new(shared),
-            queue,
-            Box::new(NoDisk),
-            written,
-            Vec::new(),
-        )
-    }
-
-    #[test]
-    fn what_is_current_is_never_cleared_away() {
-        let mut thread = thread();
-        let trees = thread.shared.write().clone();
-        for tree in trees.all() {
-            tree.insert(b"key", b"value").unwrap();
-        }
-        thread.garbage = trees.all().map(Clone::clone).into();
-        while !thread.garbage.is_empty() {
-            thread.clear();
-        }
-        for tree in trees.all() {
-            assert_eq!(tree.len(), 1);
         }
     }
 }
