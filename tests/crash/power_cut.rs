@@ -6,13 +6,13 @@ use std::process::Command;
 use std::sync::Arc;
 
 use futures_executor::block_on;
-use revocable::{Epoch, SessionStore};
+use revocable::{EndReason, Epoch, SessionStore};
 use revocable_tests::durability::backend::Backend;
 use revocable_tests::durability::process::{client_process, hear};
 use revocable_tests::durability::recording::{Disk, Event, Unsynced, events};
 use revocable_tests::durability::script::{Chance, Expected, Script, Step, take};
 use revocable_tests::durability::shim;
-use revocable_tests::durability::verify::{verify, verify_login};
+use revocable_tests::durability::verify::{stored, verify, verify_login};
 
 #[test]
 fn what_sqlite_acknowledged_outlives_a_power_cut() {
@@ -186,7 +186,11 @@ fn go_on(backend: Backend, cut: &Path, known: &[(Expected, Option<Epoch>)]) -> R
     for (client, begun) in &clients {
         verify_login(&*store, client, *begun)?;
     }
-    Ok(())
+    let stored = stored(&*store)?;
+    match block_on(store.revoke_everything(EndReason::Administrator)) {
+        Ok(ended) if ended == stored => Ok(()),
+        other => Err(format!("{stored} sessions stored, ended: {other:?}")),
+    }
 }
 
 fn open(backend: Backend, cut: &Path) -> Result<Arc<dyn SessionStore>, String> {

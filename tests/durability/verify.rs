@@ -115,7 +115,11 @@ fn is_between(before: &[Arc<Record>], found: &[Arc<Record>], after: &Expected) -
 }
 
 /// How many sessions a sweep sees, at a time when none is expired.
-fn stored(store: &dyn SessionStore) -> Result<u64, String> {
+///
+/// # Errors
+///
+/// Those of the store.
+pub fn stored(store: &dyn SessionStore) -> Result<u64, String> {
     let mut request = SweepRequest {
         liveness: Liveness::at(NOW_MS),
         forget_epochs_before_ms: i64::MIN,

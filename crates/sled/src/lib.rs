@@ -48,12 +48,14 @@
 //! sessions-<generation>   ID (16)                        ->  the record, by `Record::encode`
 //! by_user-<generation>    length (1) ‖ user ‖ ID (16)    ->  nothing
 //! epochs-<generation>     length (1) ‖ user              ->  position (8) ‖ taken at, Unix ms (8)
-//! meta                    generation, position, floor    ->  number (8)
+//! meta                    generation, position, floor,
+//!                         count of sessions              ->  number (8)
 //! ```
 //!
 //! Numbers are big-endian. A lookup is one `get` on the caller's thread; it waits
-//! for a transaction that is being applied, and never for the disk. A listing is
-//! one view, because nothing is applied meanwhile. All writes go through one
+//! for a transaction that is being applied, and never for the disk: until a
+//! transaction is synced, readers see what was there before it. A listing is one
+//! view, because nothing is applied meanwhile. All writes go through one
 //! thread, which carries out what waits, up to 512 requests, applies it in one
 //! transaction, syncs once, tells the listeners and answers. A write that was
 //! polled is carried out whether or not its future is polled again, unless the

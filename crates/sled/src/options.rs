@@ -10,10 +10,10 @@ use revocable_core::{ErrorKind, Result};
 use crate::disk::{Disk, Sync};
 use crate::fault::{self, Fault};
 use crate::folder::Folder;
-use crate::shared::{FLOOR, GENERATION, POSITION, Shared, Trees, number};
+use crate::shared::{COUNT, FLOOR, GENERATION, POSITION, Shared, Trees, number};
 use crate::store::SledStore;
 use crate::watch::Watch;
-use crate::writer::Writer;
+use crate::writer::{Writer, Written};
 
 /// How long opening waits for a lock. The engine lets go of a folder a moment
 /// after its last handle was dropped, when its own threads have ended.
@@ -118,13 +118,19 @@ impl SledStoreBuilder {
         let floor = number(&meta, FLOOR)?.unwrap_or(position);
         let generation = number(&meta, GENERATION)?.unwrap_or(0);
         let trees = Trees::open(&database, generation)?;
+        let count = match number(&meta, COUNT) {
+            Ok(Some(count)) => count,
+            // Damaged, or of a version that did not write it.
+            _ => count(&meta, &trees)?,
+        };
         let garbage = trees.left_behind(&database)?;
         database.flush()?;
         let disk = sync(Disk::new(&folder)?);
         folder.finish()?;
         let watch = Arc::new(Watch::new(self.write_timeout));
         let shared = Arc::new(Shared::new(database, meta, trees, position, watch));
-        let writer = Writer::start(Arc::clone(&shared), disk, floor, garbage, self.queue)?;
+        let written = Written { floor, count };
+        let writer = Writer::start(Arc::clone(&shared), disk, written, garbage, self.queue)?;
         Ok(SledStore::new(writer, shared))
     }
 
@@ -172,4 +178,15 @@ fn begin(meta: &sled::Tree) -> fault::Result<u64> {
     meta.insert(FLOOR, &position.to_be_bytes())?;
     meta.insert(POSITION, &position.to_be_bytes())?;
     Ok(position)
+}
+
+/// Counts the sessions, once.
+fn count(meta: &sled::Tree, trees: &Trees) -> fault::Result<u64> {
+    let mut count = 0_u64;
+    for key in trees.sessions.iter().keys() {
+        key?;
+        count += 1;
+    }
+    meta.insert(COUNT, &count.to_be_bytes())?;
+    Ok(count)
 }

@@ -1,12 +1,13 @@
 //! The database, as readers and the writer see it.
 
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use revocable_core::{Bucket, EndListeners, ErrorKind, Record, SessionId, UserId};
-use sled::{Db, Tree};
+use sled::{Db, IVec, Tree};
 
 use crate::fault::{Fault, Result};
 use crate::keys;
@@ -20,6 +21,7 @@ const READ_TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) const GENERATION: &str = "generation";
 pub(crate) const POSITION: &str = "position";
 pub(crate) const FLOOR: &str = "floor";
+pub(crate) const COUNT: &str = "count";
 
 const NAMES: [&str; 3] = ["sessions", "by_user", "epochs"];
 
@@ -91,13 +93,15 @@ impl Trees {
             None => prefix.clone(),
         };
         let keys = self.by_user.range(start..).keys();
-        keys.map_while(move |key| match key {
-            Err(error) => Some(Err(error.into())),
+        let ids = keys.map_while(move |key| match key {
+            Err(error) => Some(Some(Err(error.into()))),
             Ok(key) => {
-                let id = key.strip_prefix(&prefix[..]).and_then(keys::id_of)?;
-                Some(Ok(id))
+                let id = key.strip_prefix(&prefix[..])?;
+                // What is no ID is damage, and those behind it are not.
+                Some(SessionId::from_slice(id).map(Ok))
             }
-        })
+        });
+        ids.flatten()
     }
 }
 
@@ -138,13 +142,59 @@ impl Found {
     }
 }
 
+/// What readers see: the trees, and what was there before the transaction that
+/// is not yet on the disk. A power cut could undo that one, and nobody may have
+/// gone by it then.
+#[derive(Debug)]
+pub(crate) struct View {
+    pub(crate) trees: Trees,
+    pub(crate) before: Before,
+}
+
+/// What a transaction has changed, as it was.
+#[derive(Debug, Default)]
+pub(crate) struct Before {
+    pub(crate) sessions: HashMap<SessionId, Option<IVec>>,
+    /// The keys that it has removed. The added ones lead to no session.
+    pub(crate) by_user: BTreeSet<Vec<u8>>,
+}
+
+impl View {
+    /// What is under this ID.
+    pub(crate) fn find(&self, id: SessionId) -> Result<Option<Found>> {
+        match self.before.sessions.get(&id) {
+            Some(bytes) => Ok(bytes.as_ref().map(|bytes| Found::decode(id, bytes))),
+            None => self.trees.find(id),
+        }
+    }
+
+    /// The IDs that are listed under a user, in order, from after the given one
+    /// on. Some lead to no session.
+    pub(crate) fn ids(
+        &self,
+        user: &UserId,
+        after: Option<SessionId>,
+    ) -> impl Iterator<Item = Result<SessionId>> {
+        let prefix = keys::of_user(user);
+        let removed = self.before.by_user.range(prefix.clone()..);
+        let removed = removed.map_while(move |key| key.strip_prefix(&prefix[..]));
+        let removed = removed.filter_map(SessionId::from_slice);
+        let mut removed = removed.filter(move |id| Some(*id) > after).peekable();
+        let mut there = self.trees.ids(user, after).peekable();
+        std::iter::from_fn(move || match (removed.peek(), there.peek()) {
+            (Some(_), None) => removed.next().map(Ok),
+            (Some(one), Some(Ok(other))) if one < other => removed.next().map(Ok),
+            _ => there.next(),
+        })
+    }
+}
+
 /// What the store's handles and its writer have in common.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    /// Written while a transaction is applied, not while it is synced: so
-    /// a listing is one consistent view. A lookup needs it only to find the
-    /// trees.
-    trees: RwLock<Trees>,
+    /// Locked while a transaction is applied, not while it is synced: so a
+    /// listing is one consistent view, and nobody waits for the disk.
+    view: RwLock<View>,
     pub(crate) meta: Tree,
     pub(crate) database: Db,
     /// Of the last revocation.
@@ -163,7 +213,10 @@ impl Shared {
         watch: Arc<Watch>,
     ) -> Self {
         Self {
-            trees: RwLock::new(trees),
+            view: RwLock::new(View {
+                trees,
+                before: Before::default(),
+            }),
             meta,
             database,
             position: AtomicU64::new(position),
@@ -173,18 +226,23 @@ impl Shared {
         }
     }
 
-    /// The trees, while nobody changes them.
-    pub(crate) fn read(&self) -> Result<RwLockReadGuard<'_, Trees>> {
+    /// What is on the disk, while nobody changes it.
+    pub(crate) fn read(&self) -> Result<RwLockReadGuard<'_, View>> {
         self.check()?;
-        match self.trees.try_read_for(READ_TIMEOUT) {
-            Some(trees) => Ok(trees),
+        match self.view.try_read_for(READ_TIMEOUT) {
+            Some(view) => Ok(view),
             None => Err(Fault::hangs()),
         }
     }
 
     /// For the writer alone.
-    pub(crate) fn write(&self) -> RwLockWriteGuard<'_, Trees> {
-        self.trees.write()
+    pub(crate) fn write(&self) -> RwLockWriteGuard<'_, View> {
+        self.view.write()
+    }
+
+    /// For the writer alone: all that was applied, on the disk or not.
+    pub(crate) fn trees(&self) -> Trees {
+        self.view.read().trees.clone()
     }
 
     pub(crate) fn position(&self) -> u64 {

@@ -91,14 +91,14 @@ impl SledStore {
         limit: NonZeroU32,
     ) -> fault::Result<Page> {
         let limit = usize::try_from(limit.get()).unwrap_or(usize::MAX);
-        // While this is held nothing is written: the view is one.
-        let trees = self.0.shared().read()?;
+        // While this is held nothing is applied: the view is one.
+        let view = self.0.shared().read()?;
         let mut page = Page::default();
         let mut last = None;
         let mut listed = 0;
-        for id in trees.ids(user, after) {
+        for id in view.ids(user, after) {
             let id = id?;
-            let found = match trees.find(id)? {
+            let found = match view.find(id)? {
                 None => continue,
                 Some(found) => found,
             };

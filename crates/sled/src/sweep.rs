@@ -14,36 +14,30 @@ use crate::writer::{Request, Writer};
 const STRETCH: u32 = 256;
 
 /// Where a sweep is: first it goes through the sessions, then through the
-/// epochs. In a cursor: a letter and the last key.
+/// epochs. In a cursor: a letter and the last key, which may be damaged.
 enum Place {
-    Sessions(Option<SessionId>),
+    Sessions(Vec<u8>),
     Epochs(Vec<u8>),
 }
 
 impl Place {
     fn read(cursor: Option<&SweepCursor>) -> Result<Self> {
         let Some(cursor) = cursor else {
-            return Ok(Self::Sessions(None));
+            return Ok(Self::Sessions(Vec::new()));
         };
-        let place = match cursor.as_bytes().split_first() {
-            Some((b's', id)) => SessionId::from_slice(id).map(|id| Self::Sessions(Some(id))),
-            Some((b'e', key)) => Some(Self::Epochs(key.to_vec())),
-            _ => None,
-        };
-        place.ok_or_else(|| {
-            Error::new(
+        match cursor.as_bytes().split_first() {
+            Some((b's', key)) => Ok(Self::Sessions(key.to_vec())),
+            Some((b'e', key)) => Ok(Self::Epochs(key.to_vec())),
+            _ => Err(Error::new(
                 ErrorKind::InvalidInput,
                 "the sweep's cursor is not of this store",
-            )
-        })
+            )),
+        }
     }
 
     fn write(&self) -> SweepCursor {
         let bytes = match self {
-            Self::Sessions(id) => {
-                let id = id.as_ref().map_or(&[][..], |id| id.as_bytes());
-                [b"s", id].concat()
-            }
+            Self::Sessions(key) => [b"s", &key[..]].concat(),
             Self::Epochs(key) => [b"e", &key[..]].concat(),
         };
         SweepCursor::new(bytes)
@@ -66,7 +60,7 @@ pub(crate) async fn step(
                 return Ok(outcome);
             }
             let limit = left.min(STRETCH);
-            let stretch = sessions(shared, after, limit, &request.liveness)?;
+            let stretch = sessions(shared, &after, limit, &request.liveness)?;
             outcome.examined += u64::from(stretch.examined);
             left -= stretch.examined;
             if !stretch.expired.is_empty() {
@@ -92,31 +86,31 @@ pub(crate) async fn step(
 struct Stretch {
     examined: u32,
     expired: Vec<SessionId>,
-    last: Option<SessionId>,
+    last: Vec<u8>,
 }
 
 /// Looks at the next sessions. The iterator is no snapshot: the writer looks
 /// again at what is expired.
 fn sessions(
     shared: &Shared,
-    after: Option<SessionId>,
+    after: &[u8],
     limit: u32,
     liveness: &Liveness,
 ) -> fault::Result<Stretch> {
-    let trees = shared.read()?.clone();
-    let start = after.map_or_else(Vec::new, |id| [&id.as_bytes()[..], &[0]].concat());
+    let trees = shared.read()?.trees.clone();
+    let start = behind(after);
     let mut stretch = Stretch {
         examined: 0,
         expired: Vec::new(),
-        last: None,
+        last: Vec::new(),
     };
     for entry in trees.sessions.range(start..).take(limit as usize) {
         let (key, bytes) = entry?;
         stretch.examined += 1;
+        stretch.last = key.to_vec();
         let Some(id) = SessionId::from_slice(&key) else {
             continue;
         };
-        stretch.last = Some(id);
         if let Found::Whole(record) = Found::decode(id, &bytes)
             && !liveness.is_live(&*record)
         {
@@ -124,6 +118,14 @@ fn sessions(
         }
     }
     Ok(stretch)
+}
+
+/// The first key that can come after this one; none is empty.
+fn behind(key: &[u8]) -> Vec<u8> {
+    if key.is_empty() {
+        return Vec::new();
+    }
+    [key, &[0]].concat()
 }
 
 /// Keys of epochs that may be forgotten, and where to go on.
@@ -134,12 +136,8 @@ struct Old {
 }
 
 fn epochs(shared: &Shared, after: Vec<u8>, limit: u32, before_ms: i64) -> fault::Result<Old> {
-    let trees = shared.read()?.clone();
-    let start = if after.is_empty() {
-        after
-    } else {
-        [after, vec![0]].concat()
-    };
+    let trees = shared.read()?.trees.clone();
+    let start = behind(&after);
     let mut old = Old::default();
     let mut last = None;
     for (looked_at, entry) in trees.epochs.range(start..).enumerate() {

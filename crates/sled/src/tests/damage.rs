@@ -2,16 +2,20 @@
 //! the engine lets nobody else open the folder.
 
 use std::collections::HashMap;
+use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
 
 use futures_executor::block_on;
 use revocable_conformance::{Harness, Verdict, checks};
-use revocable_core::{ErrorKind, Result, SessionId, SessionStore};
+use revocable_core::{
+    AtCap, Cap, CreateOutcome, ErrorKind, Liveness, Result, SessionId, SessionStore, SweepRequest,
+};
 use tempfile::TempDir;
 
 use super::support::*;
 use crate::SledStore;
 use crate::fault::Fault;
+use crate::keys;
 
 struct Damaging {
     folder: TempDir,
@@ -32,7 +36,7 @@ impl Harness for Damaging {
 
     fn damage(&self, name: &str, _: &Arc<dyn SessionStore>, id: SessionId) -> bool {
         let open = self.open.lock().unwrap();
-        let trees = open[name].shared().write();
+        let trees = open[name].shared().trees();
         let mut bytes = trees.sessions.get(id.as_bytes()).unwrap().unwrap().to_vec();
         let middle = bytes.len() / 2;
         bytes[middle] ^= 1;
@@ -75,7 +79,7 @@ fn a_record_in_the_place_of_another_is_damage() {
     let (alice, mallory) = (create(&store, "alice"), create(&store, "mallory"));
     store
         .shared()
-        .write()
+        .trees()
         .sessions
         .insert(mallory.id.as_bytes(), alice.encode())
         .unwrap();
@@ -90,7 +94,7 @@ fn nothing_is_left_in_the_index_by_what_ended() {
     let store = SledStore::open(folder.path()).unwrap();
     let [a, b, c] = ["alice", "alice", "bob"].map(|name| create(&store, name));
     {
-        let trees = store.shared().write();
+        let trees = store.shared().trees();
         trees.sessions.insert(c.id.as_bytes(), b"damaged").unwrap();
     }
     for record in [&a, &c] {
@@ -99,6 +103,63 @@ fn nothing_is_left_in_the_index_by_what_ended() {
     }
     block_on(store.revoke_all_for_user(revoke_all("alice"))).unwrap();
     assert!(!is_there(&store, &b));
-    let trees = store.shared().write();
+    let trees = store.shared().trees();
     assert_eq!((trees.sessions.len(), trees.by_user.len()), (0, 0));
+}
+
+#[test]
+fn a_damaged_key_of_the_index_hides_no_session_behind_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SledStore::open(folder.path()).unwrap();
+    let [first, second] = [(); 2].map(|()| create(&store, "alice"));
+    let mut damaged = keys::by_user(&first.user, first.id);
+    let version = damaged.len() - 10;
+    damaged[version] |= 0xf0;
+    let order = [&damaged, &keys::by_user(&second.user, second.id)];
+    assert!(keys::by_user(&first.user, first.id) < *order[0] && order[0] < order[1]);
+    let by_user = store.shared().trees().by_user.clone();
+    by_user.insert(damaged, &[]).unwrap();
+    let list = || block_on(store.list_for_user(&first.user, None, NonZeroU32::MAX)).unwrap();
+    assert_eq!(list().records.len(), 2);
+    let mut third = request(&record("alice"));
+    let max = NonZeroU32::new(2).unwrap();
+    third.cap = Some(Cap {
+        max,
+        at_cap: AtCap::Refuse,
+    });
+    let refused = block_on(store.create(third)).unwrap();
+    assert_eq!(refused, CreateOutcome::CapReached);
+    let ended = block_on(store.revoke_all_for_user(revoke_all("alice"))).unwrap();
+    assert_eq!(ended.ended, [first.id, second.id]);
+    assert!(!is_there(&store, &second));
+}
+
+#[test]
+fn a_sweep_by_single_rows_goes_past_a_key_that_is_no_session() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SledStore::open(folder.path()).unwrap();
+    let [first, second] = [(); 2].map(|()| create(&store, "alice"));
+    let mut damaged = *first.id.as_bytes();
+    damaged[6] |= 0xf0;
+    let sessions = store.shared().trees().sessions.clone();
+    sessions.insert(damaged, b"damaged").unwrap();
+    let mut sweep = SweepRequest {
+        liveness: Liveness::at(i64::MAX),
+        forget_epochs_before_ms: 0,
+        cursor: None,
+        max_rows: NonZeroU32::MIN,
+    };
+    let (mut ended, mut examined, mut steps) = (Vec::new(), 0, 0);
+    loop {
+        let step = block_on(store.sweep_expired(sweep.clone())).unwrap();
+        ended.extend(step.ended.into_iter().map(|ended| ended.id));
+        (examined, steps) = (examined + step.examined, steps + 1);
+        sweep.cursor = step.cursor;
+        if sweep.cursor.is_none() {
+            break;
+        }
+        assert!(steps < 10, "it does not come to an end");
+    }
+    assert_eq!(ended, [first.id, second.id]);
+    assert_eq!((examined, sessions.len()), (3, 1));
 }

@@ -5,7 +5,7 @@ use revocable_core::{CreateOutcome, EndReason, ErrorKind, SessionStore, UserId};
 
 use super::support::*;
 use crate::SledStore;
-use crate::shared::{GENERATION, Trees};
+use crate::shared::{COUNT, GENERATION, Trees};
 
 /// The names of the trees that hold sessions.
 fn trees(store: &SledStore) -> Vec<String> {
@@ -53,7 +53,9 @@ fn a_crash_before_or_after_the_generation_was_written_leaves_the_one_or_the_othe
     }
     // It was written, and the last was not yet cleared away.
     let meta = &store.shared().meta;
-    meta.insert(GENERATION, &1_u64.to_be_bytes()).unwrap();
+    for (name, number) in [(GENERATION, 1_u64), (COUNT, 0)] {
+        meta.insert(name, &number.to_be_bytes()).unwrap();
+    }
     drop(store);
     let store = SledStore::open(folder.path()).unwrap();
     assert!(!is_there(&store, &alice));
@@ -114,7 +116,7 @@ fn a_store_that_has_lost_a_tree_is_not_well() {
         let folder = tempfile::tempdir().unwrap();
         let store = SledStore::open(folder.path()).unwrap();
         block_on(store.health()).unwrap();
-        let name = store.shared().write().all()[lost].name();
+        let name = store.shared().trees().all()[lost].name();
         store.shared().database.drop_tree(name).unwrap();
         let error = block_on(store.health()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unavailable);

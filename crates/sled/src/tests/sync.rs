@@ -49,7 +49,7 @@ pub(super) struct Setup {
     count: Arc<AtomicU32>,
 }
 
-fn setup() -> Setup {
+pub(super) fn setup() -> Setup {
     let folder = tempfile::tempdir().unwrap();
     let builder = SledStoreBuilder::new(folder.path());
     open(folder, builder)
@@ -82,9 +82,9 @@ pub(super) fn open(folder: TempDir, builder: SledStoreBuilder) -> Setup {
     }
 }
 
-type Write<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+pub(super) type Write<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
-fn is_ready(write: &mut Write<'_>) -> bool {
+pub(super) fn is_ready(write: &mut Write<'_>) -> bool {
     let mut context = Context::from_waker(Waker::noop());
     write.as_mut().poll(&mut context).is_ready()
 }

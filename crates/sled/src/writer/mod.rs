@@ -24,6 +24,7 @@ use sled::Tree;
 
 pub(crate) use queue::Queue;
 pub(crate) use request::{Answer, Request, Waiting};
+pub(crate) use writes::Written;
 
 use self::thread::Thread;
 use crate::disk::Sync;
@@ -44,13 +45,13 @@ impl Writer {
     pub(crate) fn start(
         shared: Arc<Shared>,
         disk: Box<dyn Sync>,
-        floor: u64,
+        written: Written,
         garbage: Vec<Tree>,
         bound: usize,
     ) -> Result<Self> {
         let queue = Arc::new(Queue::new(bound));
         let watch = Arc::clone(&shared.watch);
-        let thread = Thread::new(shared, Arc::clone(&queue), disk, floor, garbage);
+        let thread = Thread::new(shared, Arc::clone(&queue), disk, written, garbage);
         let thread = spawn("revocable-sled-writer", move || thread.run())?;
         let writer = Self {
             queue: Arc::clone(&queue),

@@ -9,10 +9,13 @@ use sled::Tree;
 use super::batch::Batch;
 use super::queue::{Queue, Work};
 use super::request::{Answer, Done, Request};
-use super::writes::{Writes, transact};
+use super::writes::{Writes, Written, transact};
 use crate::disk::Sync;
 use crate::fault::{Fault, Result};
-use crate::shared::{FLOOR, GENERATION, POSITION, Shared, Trees};
+use crate::shared::{Before, COUNT, FLOOR, GENERATION, POSITION, Shared, Trees};
+
+#[cfg(test)]
+mod tests;
 
 /// How many keys of an ended generation are removed at a time.
 const CLEARED: usize = 1_000;
@@ -22,7 +25,7 @@ pub(super) struct Thread {
     shared: Arc<Shared>,
     queue: Arc<Queue>,
     disk: Box<dyn Sync>,
-    floor: u64,
+    written: Written,
     /// Trees of generations that have ended.
     garbage: Vec<Tree>,
 }
@@ -32,14 +35,14 @@ impl Thread {
         shared: Arc<Shared>,
         queue: Arc<Queue>,
         disk: Box<dyn Sync>,
-        floor: u64,
+        written: Written,
         garbage: Vec<Tree>,
     ) -> Self {
         Self {
             shared,
             queue,
             disk,
-            floor,
+            written,
             garbage,
         }
     }
@@ -107,9 +110,10 @@ impl Thread {
         if requests.is_empty() && soon.is_empty() {
             return;
         }
-        let trees = self.shared.write().clone();
+        let trees = self.shared.trees();
         let position = self.shared.position();
-        let mut batch = Batch::new(&trees, position, self.floor);
+        let Written { floor, count } = self.written;
+        let mut batch = Batch::new(&trees, position, floor);
         let sound = self.shared.check();
         let mut all = Vec::new();
         for request in requests {
@@ -137,41 +141,52 @@ impl Thread {
                 }
             }
         }
-        let writes = Writes::of(&batch, position, self.floor);
+        let writes = Writes::of(&batch, position, floor);
         let (position, floor) = (batch.position, batch.floor);
         drop(batch);
-        if let Err(fault) = self.commit(&trees, &writes, |_| {}) {
-            return tell_all(all, Some(&fault.unknown()));
+        match self.commit(&trees, &writes, count, None) {
+            Ok(count) => self.advance(position, Written { floor, count }),
+            Err(fault) => return tell_all(all, Some(&fault.unknown())),
         }
-        self.advance(position, floor);
         for done in &all {
             self.shared.listeners.ended(&done.ended);
         }
         tell_all(all, None);
     }
 
-    /// Writes in one transaction, and waits until it is on the disk.
+    /// Writes in one transaction, and waits until it is on the disk. Returns
+    /// how many sessions there are then; before it were `count`. Until then
+    /// readers see what was there before, and from then on the next trees, if
+    /// there are any.
     ///
     /// From an error on, memory and disk may differ, and nothing is answered.
     fn commit(
         &mut self,
         trees: &Trees,
         writes: &Writes,
-        applied: impl FnOnce(&mut Trees),
-    ) -> Result<()> {
+        count: u64,
+        next: Option<Trees>,
+    ) -> Result<u64> {
         if writes.is_empty() {
-            return Ok(());
+            return Ok(count);
         }
         let committed = (|| {
-            {
+            let count = {
                 // Nobody lists while it is half done. Let go before the sync.
-                let mut current = self.shared.write();
-                transact(trees, &self.shared.meta, writes)?;
-                applied(&mut current);
-            }
+                let mut view = self.shared.write();
+                let (count, before) = transact(trees, &self.shared.meta, writes, count)?;
+                view.before = before;
+                count
+            };
             self.shared.database.flush()?;
             let synced = self.disk.sync();
-            synced.map_err(|error| Fault::io("sync the database", &error))
+            synced.map_err(|error| Fault::io("sync the database", &error))?;
+            let mut view = self.shared.write();
+            view.before = Before::default();
+            if let Some(next) = next {
+                view.trees = next;
+            }
+            Ok(count)
         })();
         if let Err(fault) = &committed {
             tracing::error!("a write failed half-way: the store answers nothing any more");
@@ -183,9 +198,9 @@ impl Thread {
     /// What is on the disk. A login may begin at the position from now on: if
     /// it did before, and the power was cut, the next revocation would take the
     /// same position, and the login would not be refused.
-    fn advance(&mut self, position: u64, floor: u64) {
+    fn advance(&mut self, position: u64, written: Written) {
         self.shared.set_position(position);
-        self.floor = floor;
+        self.written = written;
     }
 
     /// One small write that ends all sessions: the next generation is empty.
@@ -200,7 +215,7 @@ impl Thread {
 
     fn try_revoke_everything(&mut self) -> Result<u64> {
         self.shared.check()?;
-        let old = self.shared.write().clone();
+        let old = self.shared.trees();
         let next = old.open_next(&self.shared.database)?;
         let position = self.shared.position().saturating_add(1);
         let writes = Writes {
@@ -208,15 +223,20 @@ impl Thread {
                 (GENERATION, next.generation),
                 (POSITION, position),
                 (FLOOR, position),
+                (COUNT, 0),
             ],
             ..Writes::default()
         };
-        self.commit(&old, &writes, |current| *current = next)
+        self.commit(&old, &writes, 0, Some(next))
             .map_err(|fault| fault.unknown())?;
-        self.advance(position, position);
-        let count = old.sessions.len() as u64;
+        let ended = self.written.count;
+        let written = Written {
+            floor: position,
+            count: 0,
+        };
+        self.advance(position, written);
         self.garbage.extend(old.all().map(Clone::clone));
-        Ok(count)
+        Ok(ended)
     }
 
     /// One bounded step of removing what has ended. Nobody waits for it, so
@@ -225,7 +245,7 @@ impl Thread {
         let Some(tree) = self.garbage.pop() else {
             return;
         };
-        if self.shared.write().has(&tree) {
+        if self.shared.trees().has(&tree) {
             // It never comes to this, and everything would be lost.
             tracing::error!("what is current was to be cleared away");
             return;
@@ -329,48 +349,6 @@ fn tell_all(all: Vec<Done>, fault: Option<&Fault>) {
     for done in all {
         if catch_unwind(AssertUnwindSafe(|| done.answer(fault.cloned()))).is_err() {
             tracing::error!("a waker panicked");
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-    use crate::watch::Watch;
-
-    struct NoDisk;
-
-    impl Sync for NoDisk {
-        fn sync(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-
-    fn thread() -> Thread {
-        let database = sled::Config::new().temporary(true).open().unwrap();
-        let meta = database.open_tree("meta").unwrap();
-        let trees = Trees::open(&database, 0).unwrap();
-        let watch = Arc::new(Watch::new(Duration::from_secs(60)));
-        let shared = Shared::new(database, meta, trees, 0, watch);
-        let queue = Arc::new(Queue::new(1));
-        Thread::new(Arc::new(shared), queue, Box::new(NoDisk), 0, Vec::new())
-    }
-
-    #[test]
-    fn what_is_current_is_never_cleared_away() {
-        let mut thread = thread();
-        let trees = thread.shared.write().clone();
-        for tree in trees.all() {
-            tree.insert(b"key", b"value").unwrap();
-        }
-        thread.garbage = trees.all().map(Clone::clone).into();
-        while !thread.garbage.is_empty() {
-            thread.clear();
-        }
-        for tree in trees.all() {
-            assert_eq!(tree.len(), 1);
         }
     }
 }

@@ -7,12 +7,22 @@ use sled::{IVec, Tree};
 use super::batch::Batch;
 use crate::fault::{Fault, Result};
 use crate::keys::Taken;
-use crate::shared::{FLOOR, POSITION, Trees};
+use crate::shared::{Before, COUNT, FLOOR, POSITION, Trees};
+
+/// Numbers that are on the disk and nobody but the writer needs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Written {
+    /// No login that began before this position is let in.
+    pub(crate) floor: u64,
+    /// How many sessions there are: to count them takes long when there are
+    /// many, and `revoke_everything` has to say it.
+    pub(crate) count: u64,
+}
 
 /// What a transaction writes.
 #[derive(Debug, Default)]
 pub(super) struct Writes {
-    pub(super) sessions: Vec<([u8; SessionId::LEN], Option<IVec>)>,
+    pub(super) sessions: Vec<(SessionId, Option<IVec>)>,
     pub(super) by_user: Vec<(Vec<u8>, bool)>,
     pub(super) epochs: Vec<(Vec<u8>, Option<[u8; 16]>)>,
     pub(super) meta: Vec<(&'static str, u64)>,
@@ -25,7 +35,7 @@ impl Writes {
             sessions: batch
                 .sessions
                 .iter()
-                .map(|(id, staged)| (*id.as_bytes(), staged.as_deref().map(record)))
+                .map(|(id, staged)| (*id, staged.as_deref().map(record)))
                 .collect(),
             by_user: batch
                 .by_user
@@ -56,22 +66,36 @@ impl Writes {
     }
 }
 
-/// All of it or nothing. Inside the closure only the transaction's own trees
-/// may be used: it holds a lock that any other call would wait for, for ever.
-pub(super) fn transact(trees: &Trees, meta: &Tree, writes: &Writes) -> Result<()> {
+/// All of it or nothing. Returns how many sessions there are then, and what was
+/// there before. Inside the closure only the transaction's own trees may be
+/// used: it holds a lock that any other call would wait for, for ever.
+pub(super) fn transact(
+    trees: &Trees,
+    meta: &Tree,
+    writes: &Writes,
+    count: u64,
+) -> Result<(u64, Before)> {
     let written = (&trees.sessions, &trees.by_user, &trees.epochs, meta).transaction(
         |(sessions, by_user, epochs, meta)| {
-            for (key, value) in &writes.sessions {
-                match value {
-                    Some(value) => sessions.insert(&key[..], value)?,
-                    None => sessions.remove(&key[..])?,
+            let (mut there, mut before) = (count, Before::default());
+            for (id, value) in &writes.sessions {
+                let key = &id.as_bytes()[..];
+                let old = match value {
+                    Some(value) => sessions.insert(key, value)?,
+                    None => sessions.remove(key)?,
                 };
+                match (&old, value) {
+                    (None, Some(_)) => there = there.saturating_add(1),
+                    (Some(_), None) => there = there.saturating_sub(1),
+                    _ => {}
+                }
+                before.sessions.insert(*id, old);
             }
             for (key, is_there) in &writes.by_user {
                 if *is_there {
                     by_user.insert(&key[..], &[])?;
-                } else {
-                    by_user.remove(&key[..])?;
+                } else if by_user.remove(&key[..])?.is_some() {
+                    before.by_user.insert(key.clone());
                 }
             }
             for (key, value) in &writes.epochs {
@@ -83,7 +107,10 @@ pub(super) fn transact(trees: &Trees, meta: &Tree, writes: &Writes) -> Result<()
             for (name, number) in &writes.meta {
                 meta.insert(name.as_bytes(), &number.to_be_bytes())?;
             }
-            Ok::<(), ConflictableTransactionError<()>>(())
+            if there != count {
+                meta.insert(COUNT.as_bytes(), &there.to_be_bytes())?;
+            }
+            Ok::<_, ConflictableTransactionError<()>>((there, before))
         },
     );
     written.map_err(|error| match error {
