@@ -47,26 +47,27 @@ impl Claim {
                     "another store has taken the file for itself; close that first"
                 },
             )),
-            // No such locks here: then nobody else can have taken one either.
-            Err(TryLockError::Error(error))
-                if !exclusive && error.kind() == io::ErrorKind::Unsupported =>
-            {
+            Err(TryLockError::Error(error)) if may_do_without(exclusive, &error) => {
                 Ok(Self { file: None })
             }
-            Err(TryLockError::Error(error)) => {
-                let kind = match error.kind() {
-                    io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::Full,
-                    io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported => {
-                        ErrorKind::Configuration
-                    }
-                    _ => ErrorKind::Unavailable,
-                };
-                Err(Fault::new(
-                    kind,
-                    format!("cannot lock {} ({error})", path.display()),
-                ))
-            }
+            Err(TryLockError::Error(error)) => Err(Fault::new(
+                kind_of(&error),
+                format!("cannot lock {} ({error})", path.display()),
+            )),
         }
+    }
+}
+
+/// No such locks here: then nobody else can have taken one either.
+fn may_do_without(exclusive: bool, error: &io::Error) -> bool {
+    !exclusive && error.kind() == io::ErrorKind::Unsupported
+}
+
+fn kind_of(error: &io::Error) -> ErrorKind {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::Full,
+        io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported => ErrorKind::Configuration,
+        _ => ErrorKind::Unavailable,
     }
 }
 
@@ -101,6 +102,23 @@ mod tests {
             drop(claim);
             Claim::take(&location, true).unwrap();
             drop(still_open);
+        }
+    }
+
+    #[test]
+    fn without_locks_no_file_is_had_alone_and_none_is_taken() {
+        use io::ErrorKind as Io;
+        assert!(may_do_without(false, &Io::Unsupported.into()));
+        assert!(!may_do_without(true, &Io::Unsupported.into()));
+        assert!(!may_do_without(false, &Io::PermissionDenied.into()));
+        for (error, kind) in [
+            (Io::StorageFull, ErrorKind::Full),
+            (Io::QuotaExceeded, ErrorKind::Full),
+            (Io::PermissionDenied, ErrorKind::Configuration),
+            (Io::Unsupported, ErrorKind::Configuration),
+            (Io::Other, ErrorKind::Unavailable),
+        ] {
+            assert_eq!(kind_of(&error.into()), kind, "{error}");
         }
     }
 }

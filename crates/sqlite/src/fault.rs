@@ -220,4 +220,60 @@ mod tests {
         assert!(damage.while_writing().poisons());
         assert!(!Fault::corrupt_record().while_writing().poisons());
     }
+
+    #[test]
+    fn a_commit_that_met_damage_is_of_unknown_outcome_and_those_after_it_are_not() {
+        let fault = Fault::at_commit(engine(rusqlite::ffi::SQLITE_CORRUPT));
+        let says = |fault: &Fault| Error::from(fault.clone()).to_string();
+        assert_eq!(fault.kind(), ErrorKind::UnknownOutcome);
+        assert!(says(&fault).contains("repeat the call"));
+        assert!(fault.poisons());
+        assert_eq!(fault.poisoned().kind(), ErrorKind::Corrupt);
+        assert!(says(&fault.poisoned()).contains("restore the file"));
+    }
+
+    #[test]
+    fn what_the_engine_says_becomes_what_to_do() {
+        use rusqlite::ffi;
+        for (code, kind, advice) in [
+            (ffi::SQLITE_FULL, ErrorKind::Full, "free space"),
+            (
+                ffi::SQLITE_BUSY,
+                ErrorKind::Unavailable,
+                "look for a process",
+            ),
+            (
+                ffi::SQLITE_IOERR_READ,
+                ErrorKind::Unavailable,
+                "look at the disk",
+            ),
+            (
+                ffi::SQLITE_READONLY,
+                ErrorKind::Unavailable,
+                "write permission",
+            ),
+            (
+                ffi::SQLITE_CANTOPEN,
+                ErrorKind::Unavailable,
+                "may read and write",
+            ),
+            (ffi::SQLITE_NOMEM, ErrorKind::Unavailable, "out of memory"),
+            (ffi::SQLITE_CORRUPT, ErrorKind::Corrupt, "restore a backup"),
+            (
+                ffi::SQLITE_NOTADB,
+                ErrorKind::Configuration,
+                "a file of its own",
+            ),
+            (
+                ffi::SQLITE_MISUSE,
+                ErrorKind::Unavailable,
+                "the engine failed",
+            ),
+        ] {
+            let fault = Fault::from(engine(code));
+            assert_eq!(fault.kind(), kind, "{code}");
+            let message = Error::from(fault).to_string();
+            assert!(message.contains(advice), "{message}");
+        }
+    }
 }

@@ -154,3 +154,17 @@ impl std::fmt::Debug for Jobs {
         f.write_str("Jobs")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_threads_have_ended_when_it_is_dropped() {
+        let offload = Offload::start(3, 1).unwrap();
+        let jobs = Arc::clone(&offload.jobs);
+        assert_eq!(Arc::strong_count(&jobs), 5);
+        drop(offload);
+        assert_eq!(Arc::strong_count(&jobs), 1);
+    }
+}

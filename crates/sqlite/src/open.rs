@@ -16,6 +16,10 @@ use crate::schema::{self, Identity};
 /// The first SQLite without the WAL-reset corruption bug, 3.51.3.
 const OLDEST_SQLITE: i32 = 3_051_003;
 
+fn is_too_old(sqlite: i32) -> bool {
+    sqlite < OLDEST_SQLITE
+}
+
 /// The log is cut to this when it starts over, and is copied into the file when
 /// it has grown beyond.
 pub(crate) const WAL_LIMIT: u64 = 4 << 20;
@@ -46,7 +50,7 @@ impl Location {
         busy_timeout: Duration,
         max_bytes: Option<u64>,
     ) -> Result<Self> {
-        if rusqlite::version_number() < OLDEST_SQLITE {
+        if is_too_old(rusqlite::version_number()) {
             return Err(Fault::configuration(format!(
                 "SQLite {} can corrupt a database that several connections write to: link 3.51.3 \
                  or newer, or use the feature `bundled`",
@@ -313,34 +317,4 @@ fn cannot(what: &str, path: &Path, error: &io::Error) -> Fault {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_connection_is_set_up_for_durability() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("s.db");
-        let location = Location::find(&path, Duration::ZERO, Some(1 << 20)).unwrap();
-        let writer = location.open_writer().unwrap();
-        let reader = location.open_reader(Duration::ZERO).unwrap();
-        let number = |connection: &Connection, name: &str| -> i64 {
-            connection
-                .query_row(&format!("PRAGMA {name}"), [], |row| row.get(0))
-                .unwrap()
-        };
-        for connection in [&writer, &reader] {
-            for (name, expected) in [
-                ("synchronous", 2),
-                ("fullfsync", 1),
-                ("checkpoint_fullfsync", 1),
-                ("wal_autocheckpoint", 0),
-                ("secure_delete", 2),
-                ("auto_vacuum", 2),
-            ] {
-                assert_eq!(number(connection, name), expected, "{name}");
-            }
-        }
-        assert_eq!(number(&writer, "journal_size_limit"), WAL_LIMIT as i64);
-        assert_eq!(number(&writer, "max_page_count"), 256);
-    }
-}
+mod tests;

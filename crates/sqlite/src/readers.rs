@@ -155,4 +155,42 @@ mod tests {
         let written = readers.read(|reader| Ok(reader.execute("DELETE FROM meta", [])?));
         assert_eq!(written.unwrap_err().kind(), ErrorKind::Unavailable);
     }
+
+    #[test]
+    fn a_connection_that_may_be_at_fault_is_replaced() {
+        use rusqlite::ffi;
+        let engine =
+            |code| Fault::from(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None));
+        let cache_size = |reader: &Connection| -> Result<i64> {
+            Ok(reader.query_row("PRAGMA cache_size", [], |row| row.get(0))?)
+        };
+        let (_folder, readers) = readers(1);
+        let usual = readers.read(cache_size).unwrap();
+        for (fault, replaced) in [
+            (engine(ffi::SQLITE_IOERR), true),
+            (engine(ffi::SQLITE_CORRUPT), true),
+            (Fault::corrupt_record(), false),
+        ] {
+            let kind = fault.kind();
+            let failed = readers.read(|reader| -> Result<()> {
+                reader.execute_batch("PRAGMA cache_size = 77")?;
+                Err(fault)
+            });
+            assert_eq!(failed.unwrap_err().kind(), kind);
+            let expected = if replaced { usual } else { 77 };
+            assert_eq!(readers.read(cache_size).unwrap(), expected, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn a_closed_pool_lets_go_of_its_connections() {
+        let (_folder, readers) = readers(3);
+        let open = |readers: &Readers| {
+            let is_open = |slot: &&Mutex<Option<Connection>>| slot.lock().unwrap().is_some();
+            readers.slots.iter().filter(is_open).count()
+        };
+        assert_eq!(open(&readers), 3);
+        readers.close();
+        assert_eq!(open(&readers), 0);
+    }
 }

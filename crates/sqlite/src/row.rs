@@ -375,3 +375,6 @@ fn checksum(record: &Record) -> u32 {
     hasher.update(&record.data);
     hasher.finalize()
 }
+
+#[cfg(test)]
+mod tests;

@@ -191,3 +191,165 @@ pub(crate) fn epochs(
     }
     Ok(epochs)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use revocable_core::{Bucket, Client, Digest, ErrorKind, Record};
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::open::Location;
+
+    fn record(n: u8) -> Record {
+        let user = UserId::new("alice").unwrap();
+        Record {
+            id: SessionId::new(1_000 + i64::from(n), Bucket::of(&user), [n; 8]),
+            user,
+            digest: Digest::from_bytes([n; 32]),
+            previous: None,
+            created_ms: 0,
+            authenticated_ms: 0,
+            last_seen_ms: 0,
+            expires_ms: if n.is_multiple_of(2) { 10 } else { 1_000 },
+            idle_timeout_ms: 1_000,
+            version: 0,
+            client: Client::new(),
+            data: [].into(),
+        }
+    }
+
+    /// A file with sessions from 1 on, every second of which is over at 10.
+    fn sessions(count: u8) -> (TempDir, Location) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s.db");
+        let location = Location::find(&path, Duration::ZERO, None).unwrap();
+        let connection = location.open_writer().unwrap();
+        for n in 1..=count {
+            let record = record(n);
+            row::insert(&connection, &record).unwrap();
+            connection
+                .execute(
+                    "INSERT INTO by_user (user, id) VALUES (?1, ?2)",
+                    params![record.user.as_str(), record.id.as_bytes()],
+                )
+                .unwrap();
+        }
+        drop(connection);
+        (folder, location)
+    }
+
+    /// Overwrites the page of a session; those that were on it.
+    fn destroy_page_of(folder: &TempDir, location: &Location, n: u8) -> Vec<u8> {
+        let path = folder.path().join("s.db");
+        let mut bytes = std::fs::read(&path).unwrap();
+        let at = bytes.windows(32).position(|window| window == [n; 32]);
+        let page = at.unwrap() / 4096 * 4096;
+        bytes[page..page + 4096].fill(0xff);
+        std::fs::write(path, bytes).unwrap();
+        let reader = location.open_reader(Duration::ZERO).unwrap();
+        (1..=u8::MAX)
+            .filter(|n| row::find(&reader, record(*n).id).is_err())
+            .collect()
+    }
+
+    const START: [u8; SessionId::LEN] = [0; SessionId::LEN];
+
+    fn place(n: u8) -> [u8; SessionId::LEN] {
+        *record(n).id.as_bytes()
+    }
+
+    #[test]
+    fn a_careful_stretch_finds_what_a_quick_one_does() {
+        let (_folder, location) = sessions(5);
+        let reader = location.open_reader(Duration::ZERO).unwrap();
+        let liveness = Liveness::at(10);
+        for (after, limit) in [(START, 2), (place(2), 2), (place(2), 3), (place(2), 9)] {
+            let quick = quick_stretch(&reader, after, limit, &liveness).unwrap();
+            let careful = careful_stretch(&reader, after, limit, &liveness).unwrap();
+            assert_eq!(quick.examined, careful.examined);
+            assert_eq!(quick.expired, careful.expired);
+            assert_eq!(quick.next, careful.next);
+        }
+        let stretch = careful_stretch(&reader, START, 2, &liveness).unwrap();
+        assert_eq!((stretch.examined, stretch.next), (2, Some(place(2))));
+        assert_eq!(stretch.expired, [record(2).id]);
+    }
+
+    #[test]
+    fn a_stretch_names_only_what_is_over() {
+        let (_folder, location) = sessions(1);
+        let writer = location.open_writer().unwrap();
+        // The absolute deadline is later than the last use, and that later than
+        // the creation.
+        let used = Record {
+            last_seen_ms: 500,
+            ..record(1)
+        };
+        row::update(&writer, &record(1), &used).unwrap();
+        assert_eq!(row::times(&writer, used.id).unwrap(), Some((&used).into()));
+        let over_at = |now_ms| {
+            let stretch = quick_stretch(&writer, START, 9, &Liveness::at(now_ms));
+            !stretch.unwrap().expired.is_empty()
+        };
+        assert!(!over_at(999) && over_at(1_000));
+        let idle = Record {
+            idle_timeout_ms: 100,
+            id: record(3).id,
+            ..used
+        };
+        row::insert(&writer, &idle).unwrap();
+        let stretch = quick_stretch(&writer, START, 9, &Liveness::at(599));
+        assert_eq!(stretch.unwrap().expired, []);
+        let stretch = quick_stretch(&writer, START, 9, &Liveness::at(600));
+        assert_eq!(stretch.unwrap().expired, [idle.id]);
+    }
+
+    #[test]
+    fn leaps_over_damage_count_for_the_limit() {
+        let (folder, location) = sessions(200);
+        let lost = destroy_page_of(&folder, &location, 100);
+        let (first, last) = (lost[0], lost[lost.len() - 1]);
+        assert!(lost.len() > 20 && first > 2 && last < 198, "{lost:?}");
+        let reader = location.open_reader(Duration::ZERO).unwrap();
+        let liveness = Liveness::at(10);
+        let stretch = careful_stretch(&reader, place(first - 3), 5, &liveness).unwrap();
+        // Two sessions, then 1 ms, 2 ms and 4 ms.
+        assert_eq!(stretch.examined, 5);
+        let after = leap(place(first - 1), 1).unwrap();
+        let after = leap(leap(after, 2).unwrap(), 4);
+        assert_eq!(stretch.next, after);
+        // Nothing behind the page is left out but what a leap may pass over.
+        let stretch = careful_stretch(&reader, START, 1_000, &liveness).unwrap();
+        assert_eq!(stretch.next, None);
+        assert!(stretch.expired.contains(&record(200).id));
+        assert!(stretch.expired.contains(&record(2).id));
+    }
+
+    #[test]
+    fn a_leap_ends_at_the_end_of_time() {
+        let last = [0xff; 6];
+        let mut from = START;
+        from[..6].copy_from_slice(&last);
+        from[5] -= 1;
+        let to = leap(from, 1).unwrap();
+        assert_eq!((&to[..6], &to[6..]), (&last[..], &[0; 10][..]));
+        assert_eq!(leap(from, 2), None);
+        assert_eq!(leap(from, u64::MAX), None);
+    }
+
+    #[test]
+    fn what_is_not_damage_is_an_error_of_the_whole_read() {
+        let (_folder, location) = sessions(2);
+        let writer = location.open_writer().unwrap();
+        writer.execute_batch("DROP TABLE sessions").unwrap();
+        let liveness = Liveness::at(10);
+        let kind = |fault: Fault| fault.kind();
+        let unavailable = Some(ErrorKind::Unavailable);
+        let careful = careful_stretch(&writer, START, 9, &liveness);
+        assert_eq!(careful.err().map(kind), unavailable);
+        let page = page(&writer, &record(1).user, None, NonZeroU32::MAX);
+        assert_eq!(page.err().map(kind), unavailable);
+    }
+}

@@ -20,10 +20,10 @@ struct Place {
 }
 
 impl Place {
-    // No ID has only zeros or only ones, whatever its user.
+    // No ID has only zeros or only ones, and the first position is above zero.
     const START: Self = Self {
         session: [0; SessionId::LEN],
-        epoch: -1,
+        epoch: 0,
     };
     const END: Self = Self {
         session: [0xff; SessionId::LEN],

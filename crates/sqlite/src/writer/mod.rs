@@ -10,6 +10,7 @@
 //! ```
 
 mod batch;
+mod checkpoints;
 mod queue;
 mod session;
 mod sweep;

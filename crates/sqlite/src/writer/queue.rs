@@ -214,6 +214,8 @@ impl State {
 mod tests {
     use revocable_core::{Bucket, Digest, UserId};
 
+    use super::super::session::Soon;
+    use super::super::task::Task;
     use super::*;
 
     fn id(n: u64) -> SessionId {
@@ -269,5 +271,62 @@ mod tests {
         queue.close();
         assert!(matches!(queue.next(true), Work::Soon(chunk) if chunk.len() == 1));
         assert!(matches!(queue.next(true), Work::Closed));
+    }
+
+    fn confirm(n: u8) -> Change {
+        Change {
+            liveness: Liveness::at(1),
+            kind: ChangeKind::ConfirmSuccessor {
+                digest: Digest::from_bytes([n; 32]),
+            },
+        }
+    }
+
+    #[test]
+    fn what_waits_for_one_session_is_bounded() {
+        let queue = Queue::new(1);
+        for n in 0..=MAX_SOON_EACH as u8 {
+            queue.add_soon(id(1), &confirm(n));
+        }
+        let kept: Vec<_> = (0..MAX_SOON_EACH as u8).map(confirm).collect();
+        assert_eq!(queue.take_soon(id(1)), kept);
+    }
+
+    #[test]
+    fn a_change_waits_for_others_of_its_kind() {
+        let queue = Queue::new(1);
+        let before = Instant::now();
+        queue.add_soon(id(1), &touch(1));
+        let due = queue.lock().soon_due.unwrap();
+        assert!(due >= before + SOON && due <= Instant::now() + SOON);
+        // The next one does not put it off.
+        queue.add_soon(id(2), &touch(1));
+        assert_eq!(queue.lock().soon_due, Some(due));
+        assert!(matches!(queue.next(true), Work::Idle));
+        queue.lock().soon_due = Some(before);
+        assert!(matches!(queue.next(true), Work::Soon(chunk) if chunk.len() == 2));
+        assert_eq!(queue.lock().soon_due, None);
+        assert!(matches!(queue.next(true), Work::Idle));
+    }
+
+    #[test]
+    fn changes_that_are_due_and_requests_take_turns() {
+        let add_request = |queue: &Queue| {
+            let request = Box::new(Task::new(Soon(Vec::new())).0);
+            queue.add(request).unwrap();
+        };
+        let queue = Queue::new(2);
+        for n in 0..2 * BATCH as u64 + 1 {
+            queue.add_soon(id(n), &touch(1));
+        }
+        queue.lock().soon_due = Some(Instant::now());
+        add_request(&queue);
+        assert!(matches!(queue.next(true), Work::Soon(chunk) if chunk.len() == BATCH));
+        assert!(matches!(queue.next(true), Work::Requests(requests) if requests.len() == 1));
+        add_request(&queue);
+        assert!(matches!(queue.next(true), Work::Soon(chunk) if chunk.len() == BATCH));
+        assert!(matches!(queue.next(true), Work::Requests(_)));
+        assert!(matches!(queue.next(true), Work::Soon(chunk) if chunk.len() == 1));
+        assert!(matches!(queue.next(true), Work::Idle));
     }
 }

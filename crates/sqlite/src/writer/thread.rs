@@ -8,18 +8,13 @@ use revocable_core::{Change, EndListeners, ErrorKind, SessionId};
 use rusqlite::Connection;
 
 use super::batch::Batches;
+use super::checkpoints::Checkpoints;
 use super::queue::{Queue, Work};
 use super::session::Soon;
 use super::task::{Queued, Task};
 use crate::claim::Claim;
 use crate::fault::Fault;
-use crate::open::{Location, WAL_LIMIT, run_pragma};
-
-/// Beyond this the log is copied although others wait.
-const WAL_URGENT: u64 = 2 * WAL_LIMIT;
-
-/// Beyond this readers are waited for, so that the log can start over.
-const WAL_HARD: u64 = 8 * WAL_LIMIT;
+use crate::open::{Location, run_pragma};
 
 /// How long a checkpoint waits for readers, and so others for it.
 const CHECKPOINT_WAIT: Duration = Duration::from_millis(100);
@@ -35,8 +30,7 @@ pub(super) struct Thread {
     batches: Batches,
     queue: Arc<Queue>,
     location: Location,
-    /// The length of the log at which it is next copied into the file.
-    checkpoint_at: u64,
+    checkpoints: Checkpoints,
     /// Free pages are being given back.
     vacuuming: bool,
     /// Dropped last: until then nobody else may have the file to himself. It is
@@ -56,7 +50,7 @@ impl Thread {
             batches: Batches::new(connection, location.clone(), listeners),
             queue,
             location,
-            checkpoint_at: WAL_LIMIT,
+            checkpoints: Checkpoints::new(),
             vacuuming: false,
             _claim: claim,
         }
@@ -82,7 +76,7 @@ impl Thread {
 
     /// Does what is next; whether there may be more.
     fn step(&mut self) -> bool {
-        let wants_idle = self.vacuuming || self.location.wal_len() > self.checkpoint_at;
+        let wants_idle = self.vacuuming || self.checkpoints.is_due(self.location.wal_len());
         match self.queue.next(wants_idle) {
             Work::Count(askers) => {
                 self.batches.count_foreign_changes(askers);
@@ -110,9 +104,7 @@ impl Thread {
     /// Keeps the log bounded when nobody ever stops writing.
     fn after_work(&mut self) {
         let len = self.location.wal_len();
-        if len <= WAL_LIMIT {
-            self.checkpoint_at = WAL_LIMIT;
-        } else if len > self.checkpoint_at.max(WAL_URGENT) {
+        if self.checkpoints.is_urgent(len) {
             self.checkpoint(len);
         }
         if self.batches.removed_rows >= REMOVED_ROWS {
@@ -124,7 +116,7 @@ impl Thread {
     /// One bounded step of what can wait until nobody else does.
     fn tidy(&mut self) {
         let len = self.location.wal_len();
-        if len > self.checkpoint_at {
+        if self.checkpoints.is_due(len) {
             self.checkpoint(len);
         } else if self.vacuuming {
             self.vacuuming = self.vacuum().unwrap_or_else(|fault| {
@@ -139,14 +131,9 @@ impl Thread {
     /// PASSIVE waits for nobody. It is the writer that does it, between
     /// batches, so that nothing is appended meanwhile and it can get to the
     /// end. A reader at just that time may still keep the log from starting
-    /// over; then it is tried again when it has grown by another part.
+    /// over.
     fn checkpoint(&mut self, len: u64) {
-        let mode = if len > WAL_HARD {
-            "TRUNCATE"
-        } else {
-            "PASSIVE"
-        };
-        self.checkpoint_at = len + len / 4;
+        let mode = self.checkpoints.begin(len);
         if let Err(fault) = self.try_checkpoint(mode) {
             let error = revocable_core::Error::from(fault);
             tracing::warn!(wal_bytes = len, %error, "the write-ahead log cannot be copied");
@@ -178,7 +165,7 @@ impl Thread {
             connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0))
         };
         let (free, all) = (number("freelist_count")?, number("page_count")?);
-        if free < VACUUM_PAGES || free < all / 4 {
+        if !are_many(free, all) {
             return Ok(false);
         }
         run_pragma(
@@ -201,5 +188,67 @@ impl Thread {
         if closed.is_err() {
             tracing::error!("the writer panicked when it closed");
         }
+    }
+}
+
+/// Whether free pages are so many that some are given back.
+fn are_many(free: u32, all: u32) -> bool {
+    free >= VACUUM_PAGES && free >= all / 4
+}
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+
+    fn thread() -> (TempDir, Thread) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s.db");
+        let location = Location::find(&path, Duration::ZERO, None).unwrap();
+        let claim = Claim::take(&location, false).unwrap();
+        let thread = Thread::new(
+            location.open_writer().unwrap(),
+            location,
+            Arc::new(EndListeners::new()),
+            Arc::new(Queue::new(1)),
+            claim,
+        );
+        (folder, thread)
+    }
+
+    #[test]
+    fn free_pages_are_looked_for_when_many_rows_have_gone() {
+        let (_folder, mut thread) = thread();
+        thread.batches.removed_rows = REMOVED_ROWS - 1;
+        thread.after_work();
+        assert!(!thread.vacuuming);
+        thread.batches.removed_rows += 1;
+        thread.after_work();
+        assert_eq!((thread.vacuuming, thread.batches.removed_rows), (true, 0));
+    }
+
+    #[test]
+    fn a_quarter_of_the_file_and_256_pages_are_many() {
+        assert!(are_many(256, 1_024) && are_many(300, 1_200));
+        assert!(!are_many(255, 300) && !are_many(299, 1_200));
+    }
+
+    #[test]
+    fn a_file_that_cannot_shrink_is_let_be() {
+        let (_folder, mut thread) = thread();
+        let free_pages = "CREATE TABLE large (data BLOB);
+             INSERT INTO large VALUES (zeroblob(2000000)); DROP TABLE large";
+        let connection = thread.batches.connection().unwrap();
+        connection.execute_batch(free_pages).unwrap();
+        assert!(thread.vacuum().unwrap());
+        while thread.vacuum().unwrap() {}
+
+        let connection = thread.batches.connection().unwrap();
+        connection
+            .execute_batch("PRAGMA journal_mode = DELETE; PRAGMA auto_vacuum = NONE; VACUUM")
+            .unwrap();
+        connection.execute_batch(free_pages).unwrap();
+        assert!(!thread.vacuum().unwrap());
     }
 }

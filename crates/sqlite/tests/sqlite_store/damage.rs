@@ -98,6 +98,25 @@ fn a_damaged_session_is_named_and_counts_for_nothing() {
 }
 
 #[test]
+fn a_list_shows_nobody_a_session_of_somebody_else() {
+    let place = Place::new();
+    let store = place.open();
+    let alices = create(&store, "alice");
+    let bobs = create(&store, "bob");
+    place
+        .connect()
+        .execute(
+            "INSERT INTO by_user (user, id) VALUES ('alice', ?1)",
+            [bobs.id.as_bytes()],
+        )
+        .unwrap();
+    let page = block_on(store.list_for_user(&user("alice"), None, rows(9))).unwrap();
+    assert_eq!(page.damaged, [bobs.id]);
+    assert_eq!(page.records.len(), 1);
+    assert_eq!(page.records[0].id, alices.id);
+}
+
+#[test]
 fn revoke_all_takes_damaged_sessions_with_it() {
     let place = Place::new();
     let store = place.open();

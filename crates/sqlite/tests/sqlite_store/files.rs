@@ -10,12 +10,12 @@ use rusqlite::Connection;
 
 use crate::support::*;
 
-fn refused(path: impl AsRef<Path>) -> Error {
+pub(crate) fn refused(path: impl AsRef<Path>) -> Error {
     SqliteStore::open(path).unwrap_err()
 }
 
 /// The kind, and words of the message that say what to do.
-fn assert_says(error: &Error, kind: ErrorKind, words: &[&str]) {
+pub(crate) fn assert_says(error: &Error, kind: ErrorKind, words: &[&str]) {
     let message = error.to_string();
     assert_eq!(error.kind(), kind, "{message}");
     for word in words {
@@ -147,39 +147,6 @@ fn many_may_make_the_same_file_at_the_same_time() {
 }
 
 #[test]
-fn a_path_without_a_folder_names_the_folder_to_make() {
-    let place = Place::new();
-    let error = refused(place.folder().join("missing").join("sessions.db"));
-    assert_says(
-        &error,
-        ErrorKind::Configuration,
-        &["make the folder", "missing"],
-    );
-    assert!(!place.folder().join("missing").exists());
-}
-
-#[test]
-fn a_path_that_is_no_plain_file_is_refused() {
-    let place = Place::new();
-    for path in ["", ":memory:", "file:sessions.db?mode=memory"] {
-        assert_says(&refused(path), ErrorKind::Configuration, &["plain file"]);
-    }
-    assert_says(
-        &refused(place.folder()),
-        ErrorKind::Configuration,
-        &["is a folder"],
-    );
-}
-
-#[test]
-fn a_path_with_special_characters_is_that_path() {
-    let place = Place::new();
-    let path = place.folder().join("a?mode=memory&%41 ü#.db");
-    create(&SqliteStore::open(&path).unwrap(), "alice");
-    assert!(path.is_file());
-}
-
-#[test]
 fn a_file_that_is_no_database_is_left_alone() {
     let place = Place::new();
     for text in ["x", "a diary, not a database. ", "SQLite format 3"] {
@@ -190,7 +157,38 @@ fn a_file_that_is_no_database_is_left_alone() {
             ErrorKind::Configuration,
             &["not a SQLite database", "file of its own"],
         );
+        assert!(!place.beside("-lock").exists());
     }
+}
+
+/// A crash in the middle leaves a journal that only a writer can roll back.
+#[test]
+fn a_file_whose_making_was_cut_short_is_opened() {
+    let (live, crashed) = (Place::new(), Place::new());
+    let alice = create(&live.open(), "alice");
+    let connection = live.connect();
+    connection
+        .execute_batch("PRAGMA journal_mode = DELETE; BEGIN; DELETE FROM sessions")
+        .unwrap();
+    connection.cache_flush().unwrap();
+    for suffix in ["", "-journal"] {
+        fs::copy(live.beside(suffix), crashed.beside(suffix)).unwrap();
+    }
+    let store = crashed.open();
+    assert_eq!(lookup(&store, alice.id), Some(alice));
+}
+
+/// The header is ours, but no table was made.
+#[test]
+fn a_file_without_tables_is_filled() {
+    let place = Place::new();
+    let connection = place.connect();
+    connection
+        .pragma_update(None, "application_id", 0x7276_6f6b)
+        .unwrap();
+    drop(connection);
+    let alice = create(&place.open(), "alice");
+    assert_eq!(lookup(&place.open(), alice.id), Some(alice));
 }
 
 #[test]

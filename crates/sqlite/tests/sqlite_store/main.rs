@@ -6,6 +6,7 @@ mod disk;
 mod files;
 mod listening;
 mod pages;
+mod paths;
 mod room;
 mod sharing;
 mod support;

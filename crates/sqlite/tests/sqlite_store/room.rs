@@ -181,6 +181,24 @@ fn the_log_stays_bounded_when_writing_never_stops() {
 }
 
 #[test]
+fn the_log_is_copied_when_nobody_waits() {
+    let place = Place::new();
+    let store = place.open();
+    for _ in 0..5 {
+        let record = Record {
+            data: vec![5; Record::MAX_DATA_LEN].into(),
+            ..record("alice")
+        };
+        block_on(store.create(request(record))).unwrap();
+    }
+    let deadline = std::time::Instant::now() + Duration::from_secs(30);
+    while fs::metadata(place.path()).unwrap().len() < 5 << 20 {
+        assert!(std::time::Instant::now() < deadline);
+        thread::yield_now();
+    }
+}
+
+#[test]
 fn a_file_shrinks_after_a_great_sweep() {
     let place = Place::new();
     let store = place.open();

@@ -230,6 +230,9 @@ fn a_listing_goes_on_where_it_stopped() {
         }
     }
     assert_eq!(listed, ids);
+    // A page that holds just what there is says so.
+    let page = block_on(store.list_for_user(&user("alice"), None, rows(5))).unwrap();
+    assert_eq!((page.records.len(), page.next), (5, None));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Batches with requests that misbehave, and commits that fail.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -280,4 +281,81 @@ fn a_file_that_went_away_is_unavailable_until_it_is_back() {
     let (request, mut answered) = task(revoke(id));
     fixture.batches.run(vec![request]);
     assert!(answer(&mut answered).unwrap().is_some());
+}
+
+/// Fails, and counts how often it was asked.
+struct Fails(Fault, Arc<AtomicU32>);
+
+impl Verb for Fails {
+    type Output = ();
+    fn run(&self, tx: &Tx<'_>) -> Result<()> {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        if self.0.kind() == ErrorKind::Unavailable {
+            execute(tx.connection, "ROLLBACK")?;
+        }
+        Err(self.0.clone())
+    }
+}
+
+#[test]
+fn only_what_met_damage_while_it_read_is_tried_again() {
+    let damage = || {
+        let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
+        Fault::from(rusqlite::Error::SqliteFailure(code, None))
+    };
+    for (fault, times, poisons) in [
+        (damage(), 2, false),
+        (damage().while_writing(), 1, true),
+        (Fault::new(ErrorKind::Unavailable, "rolled back"), 1, false),
+        (Fault::corrupt_record(), 1, false),
+    ] {
+        let mut fixture = Fixture::new();
+        let asked = Arc::new(AtomicU32::new(0));
+        let (request, mut answered) = task(Fails(fault.clone(), Arc::clone(&asked)));
+        fixture.batches.run(vec![request]);
+        assert_eq!(answer(&mut answered).unwrap_err().kind(), fault.kind());
+        assert_eq!(asked.load(Ordering::Relaxed), times, "{fault:?}");
+        let (request, mut created) = task(create(1));
+        fixture.batches.run(vec![request]);
+        assert_eq!(answer(&mut created).is_err(), poisons, "{fault:?}");
+    }
+}
+
+#[test]
+fn a_connection_is_kept_if_it_is_not_at_fault() {
+    let mut fixture = Fixture::new();
+    let (request, _answered) = task(Rogue(|_| Err(Fault::corrupt_record())));
+    fixture.batches.run(vec![request]);
+    assert!(fixture.batches.connection.is_some());
+
+    let other = fixture.batches.location.open_writer().unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let (request, mut answered) = task(create(1));
+    fixture.batches.run(vec![request]);
+    let fault = answer(&mut answered).unwrap_err();
+    assert!(fault.is_locked());
+    assert!(fixture.batches.connection.is_some());
+    other.execute_batch("ROLLBACK").unwrap();
+
+    let (request, _answered) = task(Rogue(|tx| {
+        // As the engine does after a failure to read.
+        execute(tx.connection, "ROLLBACK")?;
+        panic!("a defect")
+    }));
+    fixture.batches.run(vec![request]);
+    assert!(fixture.batches.connection.is_none());
+    fixture.create(1);
+}
+
+#[test]
+fn what_was_removed_is_counted() {
+    let mut fixture = Fixture::new();
+    let ids: Vec<_> = (1..=5).map(|n| fixture.create(n)).collect();
+    let (first, _answered) = task(revoke(ids[0]));
+    let (second, _answered) = task(revoke(ids[1]));
+    fixture.batches.run(vec![first, second]);
+    assert_eq!(fixture.batches.removed_rows, 2);
+    let (request, _answered) = task(RevokeEverything(EndReason::Administrator));
+    fixture.batches.run(vec![request]);
+    assert_eq!(fixture.batches.removed_rows, 5);
 }
