@@ -67,3 +67,21 @@ fn unless_damaged<T>(read: rusqlite::Result<T>) -> Result<Option<T>> {
         Err(fault) => Err(fault),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::ffi;
+
+    use super::*;
+
+    /// A disk that fails may come back, and then the listeners are told.
+    #[test]
+    fn only_what_is_damaged_stays_unknown() {
+        let engine = |code| rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
+        assert_eq!(unless_damaged(Ok(1)).unwrap(), Some(1));
+        let read = unless_damaged::<i32>(Err(engine(ffi::SQLITE_CORRUPT)));
+        assert_eq!(read.unwrap(), None);
+        assert!(unless_damaged::<i32>(Err(engine(ffi::SQLITE_IOERR))).is_err());
+        assert!(unless_damaged::<i32>(Err(engine(ffi::SQLITE_BUSY))).is_err());
+    }
+}

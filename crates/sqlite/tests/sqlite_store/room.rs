@@ -191,8 +191,9 @@ fn the_log_is_copied_when_nobody_waits() {
         };
         block_on(store.create(request(record))).unwrap();
     }
+    // It may be copied before the last of them.
     let deadline = std::time::Instant::now() + Duration::from_secs(30);
-    while fs::metadata(place.path()).unwrap().len() < 5 << 20 {
+    while fs::metadata(place.path()).unwrap().len() < 4 << 20 {
         assert!(std::time::Instant::now() < deadline);
         thread::yield_now();
     }

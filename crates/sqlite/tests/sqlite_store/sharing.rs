@@ -45,6 +45,17 @@ fn a_file_that_others_have_open_cannot_be_taken() {
 }
 
 #[test]
+fn a_file_that_cannot_be_locked_is_not_opened() {
+    let place = Place::new();
+    std::fs::create_dir(place.beside("-lock")).unwrap();
+    for refused in [SqliteStore::open(place.path()), exclusively(&place)] {
+        let error = refused.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert!(error.to_string().contains("cannot lock"), "{error}");
+    }
+}
+
+#[test]
 fn the_changes_of_others_are_counted_and_own_ones_are_not() {
     let place = Place::new();
     let (here, there) = (place.open(), place.open());
