@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex};
 use futures_executor::block_on;
 use revocable_conformance::{Harness, Verdict, checks};
 use revocable_core::{
-    AtCap, Cap, CreateOutcome, ErrorKind, Liveness, Result, SessionId, SessionStore, SweepRequest,
+    AtCap, Cap, CreateOutcome, ErrorKind, Liveness, Record, Result, SessionId, SessionStore,
+    SweepRequest,
 };
 use tempfile::TempDir;
 
@@ -76,15 +77,23 @@ fn damage_and_a_broken_store_are_met_as_the_contract_says() {
 fn a_record_in_the_place_of_another_is_damage() {
     let folder = tempfile::tempdir().unwrap();
     let store = SledStore::open(folder.path()).unwrap();
-    let (alice, mallory) = (create(&store, "alice"), create(&store, "mallory"));
-    store
-        .shared()
-        .trees()
-        .sessions
-        .insert(mallory.id.as_bytes(), alice.encode())
+    let [alice, other, mallory] = ["alice", "alice", "mallory"].map(|name| create(&store, name));
+    // Under the ID that it names, but of a user that the ID does not.
+    let misnamed = Record {
+        user: mallory.user.clone(),
+        ..alice.clone()
+    };
+    let sessions = store.shared().trees().sessions;
+    for (place, record) in [(&mallory, &alice), (&other, &alice), (&alice, &misnamed)] {
+        sessions
+            .insert(place.id.as_bytes(), record.encode())
+            .unwrap();
+        let error = block_on(store.lookup(place.id)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt);
+    }
+    sessions
+        .insert(alice.id.as_bytes(), alice.encode())
         .unwrap();
-    let error = block_on(store.lookup(mallory.id)).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Corrupt);
     assert!(is_there(&store, &alice));
 }
 
