@@ -9,7 +9,8 @@ use std::path::PathBuf;
 use crate::fault::Result;
 use crate::folder::{Folder, cannot, sync_folder};
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests;
 
 /// Makes what was flushed survive a power cut. A trait, so that tests can see
