@@ -9,6 +9,10 @@ use std::path::PathBuf;
 use crate::fault::Result;
 use crate::folder::{Folder, cannot, sync_folder};
 
+#[cfg(test)]
+#[cfg(unix)]
+mod tests;
+
 /// Makes what was flushed survive a power cut. A trait, so that tests can see
 /// when, and have it fail.
 pub(crate) trait Sync: Send {

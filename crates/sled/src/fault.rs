@@ -131,3 +131,70 @@ impl From<Fault> for Error {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    fn engine(error: sled::Error) -> Fault {
+        Fault::from(error)
+    }
+
+    #[test]
+    fn an_error_of_the_engine_has_the_kind_of_what_can_be_done_and_keeps_its_cause() {
+        let io = |kind: io::ErrorKind| sled::Error::Io(kind.into());
+        for (error, kind) in [
+            (
+                sled::Error::Corruption { at: None, bt: () },
+                ErrorKind::Corrupt,
+            ),
+            (io(io::ErrorKind::StorageFull), ErrorKind::Full),
+            (io(io::ErrorKind::QuotaExceeded), ErrorKind::Full),
+            (io(io::ErrorKind::Other), ErrorKind::Unavailable),
+            (
+                sled::Error::Unsupported("as it is".into()),
+                ErrorKind::Configuration,
+            ),
+            (
+                sled::Error::ReportableBug("as it is".into()),
+                ErrorKind::Unavailable,
+            ),
+        ] {
+            let shown = error.to_string();
+            let error = Error::from(engine(error));
+            assert_eq!(error.kind(), kind, "{shown}");
+            let source = std::error::Error::source(&error).unwrap();
+            assert_eq!(source.to_string(), shown);
+        }
+    }
+
+    #[test]
+    fn an_error_of_the_system_is_a_full_disk_or_one_that_may_get_well() {
+        for (error, kind) in [
+            (io::ErrorKind::StorageFull, ErrorKind::Full),
+            (io::ErrorKind::QuotaExceeded, ErrorKind::Full),
+            (io::ErrorKind::Other, ErrorKind::Unavailable),
+        ] {
+            assert_eq!(Fault::io("sync", &error.into()).kind, kind);
+        }
+    }
+
+    #[test]
+    fn after_a_failed_write_a_damaged_store_is_corrupt_and_any_other_may_get_well() {
+        for (fault, kind) in [
+            (
+                engine(sled::Error::Corruption { at: None, bt: () }),
+                ErrorKind::Corrupt,
+            ),
+            (
+                engine(sled::Error::Io(io::ErrorKind::StorageFull.into())),
+                ErrorKind::Unavailable,
+            ),
+        ] {
+            assert_eq!(fault.unknown().kind, ErrorKind::UnknownOutcome);
+            assert_eq!(fault.poisoned().kind, kind);
+        }
+    }
+}

@@ -10,6 +10,9 @@ use revocable_core::ErrorKind;
 
 use crate::fault::{Fault, Result};
 
+#[cfg(test)]
+mod tests;
+
 /// Says whose folder it is, and in which format. The engine makes a database of
 /// any folder that it is given, so this is looked at before.
 const MARKER: &str = "revocable-sled";
@@ -91,7 +94,7 @@ impl Folder {
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let mut file = options.open(&marker).map_err(cannot)?;
-        self.lock(&file)?;
+        self.lock(&file, MAKING_TIMEOUT)?;
         if self.is_marked()? {
             // By another store, while this one waited. The name may by now be
             // that store's marker no more, but one that was made above.
@@ -117,8 +120,8 @@ impl Folder {
     }
 
     /// Waits for another store that is making a database here.
-    fn lock(&self, marker: &File) -> Result<()> {
-        let deadline = Instant::now() + MAKING_TIMEOUT;
+    fn lock(&self, marker: &File, timeout: Duration) -> Result<()> {
+        let deadline = Instant::now() + timeout;
         loop {
             match marker.try_lock() {
                 Ok(()) => return Ok(()),
@@ -209,18 +212,24 @@ impl Folder {
         Ok(())
     }
 
-    #[cfg(unix)]
     fn warn_if_others_may_read(&self) {
-        use std::os::unix::fs::PermissionsExt;
-        let metadata = fs::metadata(&self.path);
-        if metadata.is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0) {
+        if self.others_may_read() {
             let path = self.path.display();
             tracing::warn!(%path, "others may read the session store: chmod 700");
         }
     }
 
+    #[cfg(unix)]
+    fn others_may_read(&self) -> bool {
+        use std::os::unix::fs::PermissionsExt;
+        let metadata = fs::metadata(&self.path);
+        metadata.is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0)
+    }
+
     #[cfg(not(unix))]
-    fn warn_if_others_may_read(&self) {}
+    fn others_may_read(&self) -> bool {
+        false
+    }
 }
 
 /// Whether the folder was not there before.
@@ -292,22 +301,4 @@ pub(crate) fn cannot(what: &str, path: &Path, error: &io::Error) -> Fault {
     };
     let shown = path.display();
     Fault::new(kind, format!("cannot {what} {shown} ({error}): {advice}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A process that is being started has the marker open too, until it is
-    /// another program.
-    #[test]
-    fn a_finished_folder_is_let_go_whoever_still_has_the_marker_open() {
-        let path = tempfile::tempdir().unwrap();
-        let mut folder = Folder::claim(path.path()).unwrap();
-        let still_open = folder.making.as_ref().unwrap().try_clone().unwrap();
-        folder.finish().unwrap();
-        let marker = File::open(path.path().join(MARKER)).unwrap();
-        marker.try_lock().unwrap();
-        drop(still_open);
-    }
 }

@@ -190,3 +190,43 @@ fn count(meta: &sled::Tree, trees: &Trees) -> fault::Result<u64> {
     meta.insert(COUNT, &count.to_be_bytes())?;
     Ok(count)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn new_stores_begin_at_different_positions_that_leave_room() {
+        let database = sled::Config::new().temporary(true).open().unwrap();
+        let positions: HashSet<_> = (0..64_u8)
+            .map(|number| {
+                let meta = database.open_tree([number]).unwrap();
+                let position = begin(&meta).unwrap();
+                for name in [POSITION, FLOOR] {
+                    assert_eq!(number_in(&meta, name), position);
+                }
+                position
+            })
+            .collect();
+        assert_eq!(positions.len(), 64);
+        assert!(positions.iter().all(|position| *position < 1 << 62));
+    }
+
+    fn number_in(meta: &sled::Tree, name: &str) -> u64 {
+        number(meta, name).unwrap().unwrap()
+    }
+
+    #[test]
+    fn a_database_that_cannot_be_opened_is_not_one_that_is_in_use() {
+        let folder = tempfile::tempdir().unwrap();
+        drop(SledStore::open(folder.path()).unwrap());
+        let log = folder.path().join("db");
+        std::fs::remove_file(&log).unwrap();
+        std::fs::create_dir(&log).unwrap();
+        let error = SledStore::open(folder.path()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert!(!error.to_string().contains("another store"), "{error}");
+    }
+}

@@ -61,13 +61,15 @@ fn sessions_are_counted_as_they_come_and_go() {
 
 /// The writer, and all who wait for it, would wait for that.
 #[test]
-fn the_sessions_are_not_gone_through_when_everything_is_revoked() {
+fn the_sessions_are_not_gone_through_when_everything_is_revoked_or_the_store_is_opened() {
     let folder = tempfile::tempdir().unwrap();
     let store = SledStore::open(folder.path()).unwrap();
     create(&store, "alice");
     // Seen by whoever counts.
     let sessions = store.shared().trees().sessions.clone();
     sessions.insert(b"no session", b"").unwrap();
+    drop((sessions, store));
+    let store = SledStore::open(folder.path()).unwrap();
     assert_eq!(end_everything(&store), 1);
 }
 

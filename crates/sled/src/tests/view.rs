@@ -10,6 +10,7 @@ use revocable_core::{
 
 use super::support::*;
 use super::sync::{Write, is_ready, setup};
+use crate::SledStore;
 
 /// Else somebody could go by it, and a power cut undo it.
 #[test]
@@ -99,4 +100,20 @@ fn readers_see_nothing_that_is_not_on_the_disk() {
         before = after;
     }
     setup.halting.store(false, Ordering::SeqCst);
+}
+
+#[test]
+fn a_touch_that_is_to_come_soon_is_written_before_the_store_is_closed() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SledStore::open(folder.path()).unwrap();
+    let alice = create(&store, "alice");
+    let touch = Change {
+        liveness: Liveness::at(5_000),
+        kind: ChangeKind::Touch,
+    };
+    assert!(store.update_soon(alice.id, &touch));
+    drop(store);
+    let store = SledStore::open(folder.path()).unwrap();
+    let found = block_on(store.lookup(alice.id)).unwrap().unwrap();
+    assert_eq!(found.last_seen_ms, 5_000);
 }
