@@ -40,7 +40,8 @@ const INSERT: &str = "INSERT INTO sessions (id, created_ms, last_seen_ms, expire
     idle_timeout_ms, authenticated_ms, version, checksum, digest, user, previous_digest,
     previous_replaced_ms, successor_salt, successor_presented_ms, client_ip, client_user_agent,
     client_label, data)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)";
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)
+    ON CONFLICT (id) DO NOTHING";
 
 const TOUCH: &str = "UPDATE sessions SET last_seen_ms = ?2, checksum = ?3 WHERE id = ?1";
 
@@ -105,11 +106,11 @@ pub(crate) fn times_at(row: &Row<'_>, first: usize) -> rusqlite::Result<Times> {
 }
 
 /// Writes a new row.
-pub(crate) fn insert(connection: &Connection, record: &Record) -> rusqlite::Result<()> {
+pub(crate) fn insert(connection: &Connection, record: &Record) -> rusqlite::Result<bool> {
     let previous = PreviousColumns::of(record);
     let mut octets = [0; 16];
     let ip = ip_octets(record.client.ip(), &mut octets);
-    connection.prepare_cached(INSERT)?.execute(params![
+    let inserted = connection.prepare_cached(INSERT)?.execute(params![
         record.id.as_bytes(),
         record.created_ms,
         record.last_seen_ms,
@@ -129,7 +130,7 @@ pub(crate) fn insert(connection: &Connection, record: &Record) -> rusqlite::Resu
         record.client.label(),
         &*record.data,
     ])?;
-    Ok(())
+    Ok(inserted == 1)
 }
 
 /// Writes what differs between a row and what is to take its place, so that a

@@ -40,11 +40,11 @@ fn any_difference_is_written() {
         |record| record.version = 60,
         |record| record.digest = Digest::from_bytes([0xdd; 32]),
         |record| {
-            record.previous = Some(Previous {
+            record.previous = Some(Box::new(Previous {
                 digest: Digest::from_bytes([0xee; 32]),
                 replaced_ms: 8,
                 successor: Successor::Immediate,
-            });
+            }));
         },
         |record| record.data = [70, 71].into(),
     ];

@@ -27,12 +27,18 @@ impl Verb for Create {
             cap,
             liveness,
         } = &self.0;
-        if let Some(existing) = row::read(tx.connection, record.id)? {
+        // The insertion finds out by itself whether the ID is there. Only who
+        // is to be told something else first has to look.
+        let superseded = match expected_epoch {
+            Some(expected) => !user::is_current(tx, &record.user, *expected)?,
+            None => false,
+        };
+        if (superseded || cap.is_some())
+            && let Some(existing) = row::read(tx.connection, record.id)?
+        {
             return Ok(CreateOutcome::Exists(existing));
         }
-        if let Some(expected) = expected_epoch
-            && !user::is_current(tx, &record.user, *expected)?
-        {
+        if superseded {
             return Ok(CreateOutcome::Superseded);
         }
         let mut ended = Vec::new();
@@ -45,7 +51,11 @@ impl Verb for Create {
                 ended.extend(remove(tx, id, EndReason::Cap)?);
             }
         }
-        row::insert(tx.connection, record).map_err(|error| Fault::from(error).while_writing())?;
+        let inserted = row::insert(tx.connection, record)
+            .map_err(|error| Fault::from(error).while_writing())?;
+        if !inserted && let Some(existing) = row::read(tx.connection, record.id)? {
+            return Ok(CreateOutcome::Exists(existing));
+        }
         tx.write(
             // An entry may have been left behind by a session that was damaged.
             "INSERT OR IGNORE INTO by_user (user, id) VALUES (?1, ?2)",

@@ -215,12 +215,18 @@ fn a_commit_of_unknown_outcome_is_looked_at() {
     // The one took effect, the other did not, as if they had been in
     // commits of their own.
     let mut first = vec![first];
-    fixture.batches.transact(&mut first, None).unwrap();
-    let mut second = vec![second];
-    fixture.batches.transact(&mut second, None).unwrap();
     fixture
         .batches
-        .transact(&mut [task(create(2)).0], None)
+        .transact(&mut first, None, Savepoints::ForAll)
+        .unwrap();
+    let mut second = vec![second];
+    fixture
+        .batches
+        .transact(&mut second, None, Savepoints::ForAll)
+        .unwrap();
+    fixture
+        .batches
+        .transact(&mut [task(create(2)).0], None, Savepoints::ForAll)
         .unwrap();
     for (requests, answered) in [(first, &mut revoked_a), (second, &mut revoked_b)] {
         fixture.batches.distrust();
@@ -243,7 +249,10 @@ fn what_cannot_be_looked_at_after_a_commit_of_unknown_outcome_stops_no_write() {
     let (first, _answered) = task(revoke(ids[99]));
     let (second, _answered) = task(revoke(ids[0]));
     let mut requests = vec![first, second];
-    fixture.batches.transact(&mut requests, None).unwrap();
+    fixture
+        .batches
+        .transact(&mut requests, None, Savepoints::ForAll)
+        .unwrap();
     fixture.destroy_page_of(101);
     fixture.batches.fail_unknown(requests, &unknown());
     assert_eq!(fixture.heard.take(), [ids[0].to_string()]);
@@ -260,7 +269,10 @@ fn a_revoke_everything_of_unknown_outcome_is_looked_at() {
     fixture.create(1);
     let (request, _answered) = task(RevokeEverything(EndReason::Administrator));
     let mut requests = vec![request];
-    fixture.batches.transact(&mut requests, None).unwrap();
+    fixture
+        .batches
+        .transact(&mut requests, None, Savepoints::ForAll)
+        .unwrap();
     fixture.batches.distrust();
     fixture.batches.fail_unknown(requests, &unknown());
     assert_eq!(fixture.heard.take(), ["everything 1"]);
