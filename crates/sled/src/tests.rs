@@ -5,5 +5,6 @@ mod damage;
 mod hang;
 mod left_behind;
 pub(crate) mod support;
+mod sweep;
 mod sync;
 mod view;

@@ -162,6 +162,19 @@ fn a_damaged_key_of_the_index_hides_no_session_behind_it() {
 }
 
 #[test]
+fn a_key_of_the_index_without_a_session_is_removed_and_not_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SledStore::open(folder.path()).unwrap();
+    let alice = create(&store, "alice");
+    let gone = keys::by_user(&alice.user, record("alice").id);
+    let by_user = store.shared().trees().by_user;
+    by_user.insert(gone, &[]).unwrap();
+    let ended = block_on(store.revoke_all_for_user(revoke_all("alice"))).unwrap();
+    assert_eq!(ended.ended, [alice.id]);
+    assert!(by_user.is_empty());
+}
+
+#[test]
 fn a_sweep_by_single_rows_goes_past_a_key_that_is_no_session() {
     let folder = tempfile::tempdir().unwrap();
     let store = SledStore::open(folder.path()).unwrap();

@@ -7,16 +7,24 @@ use super::support::*;
 use crate::SledStore;
 use crate::shared::{COUNT, GENERATION, Trees};
 
-/// The names of the trees that hold sessions.
+/// The names of the trees that hold something of sessions.
 fn trees(store: &SledStore) -> Vec<String> {
     let names = store.shared().database.tree_names();
     let names = names.iter().map(|name| String::from_utf8_lossy(name));
     let mut names: Vec<_> = names
-        .filter(|name| name.starts_with("sessions-"))
+        .filter(|name| name.contains('-'))
         .map(String::from)
         .collect();
     names.sort();
     names
+}
+
+/// Waits until all that has ended is cleared away.
+fn idle(store: &SledStore, generation: u64) {
+    let left = ["by_user", "epochs", "sessions"].map(|name| format!("{name}-{generation}"));
+    while trees(store) != left {
+        std::thread::yield_now();
+    }
 }
 
 #[test]
@@ -31,9 +39,7 @@ fn what_has_ended_is_cleared_away_while_nobody_waits() {
         );
     }
     let bob = create(&store, "bob");
-    while trees(&store) != ["sessions-3"] {
-        std::thread::yield_now();
-    }
+    idle(&store, 3);
     assert!(is_there(&store, &bob));
 }
 
@@ -48,9 +54,7 @@ fn a_crash_before_or_after_the_generation_was_written_leaves_the_one_or_the_othe
     drop((next, store));
     let store = SledStore::open(folder.path()).unwrap();
     assert!(is_there(&store, &alice));
-    while trees(&store) != ["sessions-0"] {
-        std::thread::yield_now();
-    }
+    idle(&store, 0);
     // It was written, and the last was not yet cleared away.
     let meta = &store.shared().meta;
     for (name, number) in [(GENERATION, 1_u64), (COUNT, 0)] {
@@ -59,9 +63,7 @@ fn a_crash_before_or_after_the_generation_was_written_leaves_the_one_or_the_othe
     drop(store);
     let store = SledStore::open(folder.path()).unwrap();
     assert!(!is_there(&store, &alice));
-    while trees(&store) != ["sessions-1"] {
-        std::thread::yield_now();
-    }
+    idle(&store, 1);
     assert_eq!(
         block_on(store.revoke_everything(EndReason::Unknown)).unwrap(),
         0
@@ -78,13 +80,6 @@ fn torn(folder: &std::path::Path) -> SledStore {
     SledStore::open(folder).unwrap()
 }
 
-/// Waits until all that has ended is cleared away.
-fn idle(store: &SledStore) {
-    while trees(store).len() > 1 {
-        std::thread::yield_now();
-    }
-}
-
 #[test]
 fn what_comes_after_a_torn_revoke_everything_that_is_repeated_is_kept() {
     let folder = tempfile::tempdir().unwrap();
@@ -97,7 +92,7 @@ fn what_comes_after_a_torn_revoke_everything_that_is_repeated_is_kept() {
         let bob = create(&store, "bob");
         let began = block_on(store.epoch(&alice)).unwrap();
         block_on(store.revoke_all_for_user(revoke_all("alice"))).unwrap();
-        idle(&store);
+        idle(&store, 2);
         assert!(is_there(&store, &bob));
         block_on(store.health()).unwrap();
         drop(store);

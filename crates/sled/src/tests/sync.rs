@@ -172,6 +172,26 @@ fn writes_that_wait_together_share_a_sync() {
 }
 
 #[test]
+fn a_store_that_was_dropped_has_written_what_waited_and_ended_its_writer() {
+    let setup = setup();
+    let alice = record("alice");
+    let mut write = setup.store.create(request(&alice));
+    let mut context = Context::from_waker(Waker::noop());
+    let _ = write.as_mut().poll(&mut context);
+    drop(write);
+    let Setup {
+        folder,
+        store,
+        count,
+        ..
+    } = setup;
+    drop(store);
+    // The writer's disk has gone with it.
+    assert_eq!(Arc::strong_count(&count), 1);
+    assert!(is_there(&SledStore::open(folder.path()).unwrap(), &alice));
+}
+
+#[test]
 fn what_changes_nothing_needs_no_disk() {
     let setup = setup();
     let alice = create(&setup.store, "alice");

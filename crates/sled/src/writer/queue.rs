@@ -9,6 +9,9 @@ use revocable_core::{Change, ErrorKind, Liveness, SessionId};
 use super::request::Request;
 use crate::fault::{Fault, Result};
 
+#[cfg(test)]
+mod tests;
+
 /// The most requests that share a sync. Beyond some hundred it costs each of
 /// them next to nothing, and the last waits for the first.
 const BATCH: usize = 512;
@@ -197,54 +200,5 @@ impl State {
             self.soon_due = None;
         }
         due
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use revocable_core::{Bucket, ChangeKind, UserId};
-
-    use super::*;
-
-    fn id(n: u64) -> SessionId {
-        let user = UserId::new("alice").unwrap();
-        SessionId::new(0, Bucket::of(&user), n.to_be_bytes())
-    }
-
-    fn touch(now_ms: i64) -> Change {
-        Change {
-            liveness: Liveness::at(now_ms),
-            kind: ChangeKind::Touch,
-        }
-    }
-
-    #[test]
-    fn only_the_latest_touch_of_a_session_is_kept() {
-        let queue = Queue::new(1);
-        for now_ms in [1, 3, 2] {
-            queue.add_soon(id(1), &touch(now_ms));
-        }
-        assert_eq!(queue.take_soon(id(1)), [touch(3)]);
-        assert_eq!(queue.take_soon(id(1)), []);
-    }
-
-    #[test]
-    fn what_may_come_soon_is_bounded() {
-        let queue = Queue::new(1);
-        for n in 0..MAX_SOON as u64 + 10 {
-            queue.add_soon(id(n), &touch(1));
-        }
-        assert_eq!(queue.lock().soon.len(), MAX_SOON);
-        queue.add_soon(id(0), &touch(2));
-        assert_eq!(queue.take_soon(id(0)), [touch(2)]);
-    }
-
-    #[test]
-    fn a_closed_queue_is_emptied_before_the_writer_ends() {
-        let queue = Queue::new(1);
-        queue.add_soon(id(1), &touch(1));
-        queue.close();
-        assert!(matches!(queue.next(true), Work::Batch(_, soon) if soon.len() == 1));
-        assert!(matches!(queue.next(true), Work::Closed));
     }
 }

@@ -79,3 +79,17 @@ fn epochs_of_which_one_cannot_be_read_are_all_kept() {
     assert!(batch.epochs[&keys[0]].is_some());
     assert_eq!(batch.floor, 3);
 }
+
+#[test]
+fn an_epoch_is_forgotten_if_it_is_older_than_that_and_no_younger() {
+    let (_database, trees) = database();
+    let mut batch = Batch::new(&trees, 5, 3);
+    let request = revoke_all("alice");
+    batch.revoke_all(&request).unwrap();
+    let keys = [keys::of_user(&request.user)];
+    assert_eq!(batch.forget(&keys, request.now_ms).unwrap(), 0);
+    assert_eq!((batch.epochs[&keys[0]].is_some(), batch.floor), (true, 3));
+    assert_eq!(batch.forget(&keys, request.now_ms + 1).unwrap(), 1);
+    assert_eq!((batch.epochs[&keys[0]].is_some(), batch.floor), (false, 6));
+    assert_eq!(batch.forget(&keys, i64::MAX).unwrap(), 0);
+}
