@@ -14,14 +14,18 @@ use revocable_sqlite::SqliteStore;
 
 use crate::support::*;
 
+fn large() -> Record {
+    Record {
+        data: vec![1; 10_000].into(),
+        ..record("alice")
+    }
+}
+
 /// Fills the store to its limit.
 fn fill(store: &SqliteStore) -> (Vec<Record>, Error) {
     let mut records = Vec::new();
     loop {
-        let record = Record {
-            data: vec![1; 10_000].into(),
-            ..record("alice")
-        };
+        let record = large();
         match block_on(store.create(request(record.clone()))) {
             Ok(_) => records.push(record),
             Err(error) => return (records, error),
@@ -43,6 +47,11 @@ fn a_full_store_refuses_to_create_but_not_to_revoke() {
     // Users without a session take the most room: an epoch each.
     for n in 0..500 {
         block_on(store.revoke_all_for_user(revoke_all(&format!("{n:0>250}")))).unwrap();
+    }
+    // That went beyond the limit, which holds again.
+    for _ in 0..3 {
+        let error = block_on(store.create(request(large()))).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Full);
     }
     for record in &records {
         assert_eq!(lookup(&store, record.id).as_ref(), Some(record));
