@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use revocable_core::{ChangeKind, EndReason, Ended, Record, Renewal, Salt, UpdateOutcome};
 
-use crate::check::Clause::{C1, C2, C9};
+use crate::check::Clause::{C1, C2, C7, C9};
 use crate::check::{Check, Stop, ensure, ensure_eq};
 use crate::fixture::{Context, HOUR, Store, change, digest};
 
@@ -14,6 +14,13 @@ pub(crate) const CHECKS: &[Check] = &[
         clauses: &[C1],
         about: "By ID or in the list; and who revokes is told whose session it was.",
         run: revoked_is_not_found,
+    },
+    Check {
+        name: "a_lookup_without_waiting_is_the_lookup",
+        clauses: &[C1, C7],
+        about: "What `lookup_now` answers, if it does, is what `lookup` does, at every step of a \
+                session's life: it is the way of nearly every request.",
+        run: lookup_now,
     },
     Check {
         name: "revoke_spares_other_sessions",
@@ -76,6 +83,49 @@ fn revoked_is_not_found(context: &Context<'_>) -> Result<(), Stop> {
         store.ensure_gone(&record, "after revoke")?;
         ensure_eq(&store.revoke(record.id)?, &None, "a second revoke")?;
         store.ensure_gone(&record, "after a second revoke")?;
+    }
+    Ok(())
+}
+
+fn lookup_now(context: &Context<'_>) -> Result<(), Stop> {
+    let store = context.open()?;
+    let user = store.user();
+    let record = store.record(&user);
+    let agree = |when: &str| {
+        let before = store.inner.lookup_now(record.id);
+        let found = store.lookup(record.id);
+        for now in [before, store.inner.lookup_now(record.id)]
+            .into_iter()
+            .flatten()
+        {
+            match (&now, &found) {
+                (Ok(now), Ok(found)) => ensure_eq(now, found, when)?,
+                (Err(now), Err(found)) => ensure_eq(&now.kind(), &found.kind(), when)?,
+                _ => return Err(Stop::failed(format!("{when}: one is an error"))),
+            }
+        }
+        Ok(())
+    };
+    agree("before the session is there")?;
+    store.created(&record)?;
+    agree("after create")?;
+    store.update(record.id, change(store.base + 1, ChangeKind::Touch))?;
+    agree("after a touch")?;
+    let set = ChangeKind::SetData {
+        expected_version: record.version,
+        data: Box::new([1]),
+    };
+    store.update(record.id, change(store.base + 2, set))?;
+    agree("after a change of the data")?;
+    store.revoke(record.id)?;
+    agree("after revoke")?;
+    let damaged = store.session(&user)?;
+    if context
+        .harness
+        .damage(&store.name, &store.inner, damaged.id)
+        && let Some(Ok(now)) = store.inner.lookup_now(damaged.id)
+    {
+        return Err(Stop::failed(format!("of a damaged session: {now:?}")));
     }
     Ok(())
 }

@@ -42,6 +42,7 @@ pub(crate) enum Defect {
     ListsThenDeletes,
     LookupCreates,
     LookupJudges,
+    LookupNowRemembers,
     LookupTouches,
     OversizedDataDamages,
     RefusalStores,
@@ -222,6 +223,10 @@ pub(crate) const CAUGHT: &[(Defect, &[&str])] = &[
     (ListsThenDeletes, &[TWO_WRITES, TASKS]),
     (LookupCreates, &["a_read_creates_nothing"]),
     (LookupJudges, &["lookup_and_list_do_not_judge"]),
+    (
+        LookupNowRemembers,
+        &["a_lookup_without_waiting_is_the_lookup"],
+    ),
     (
         LookupTouches,
         &["a_token_is_good_until_the_instant_of_its_timeout"],

@@ -353,7 +353,21 @@ impl SessionStore for Store {
             tables.everything += 1;
             tables.position += 1;
         }
-        Ok(tables.rows.get(&id).cloned())
+        let found = tables.rows.get(&id).cloned();
+        if self.has(LookupNowRemembers)
+            && let Some(found) = &found
+        {
+            tables.remembered.insert(id, found.clone());
+        }
+        Ok(found)
+    }
+
+    fn lookup_now(&self, id: SessionId) -> Option<Result<Option<Arc<Record>>>> {
+        if !self.has(LookupNowRemembers) {
+            return None;
+        }
+        let remembered = self.lock().remembered.get(&id).cloned()?;
+        Some(Ok(Some(remembered)))
     }
 
     async fn update(&self, id: SessionId, change: Change) -> Result<UpdateOutcome> {

@@ -24,6 +24,7 @@ pub(crate) struct Tables {
     pub(crate) graveyard: BTreeMap<SessionId, Arc<Record>>,
     pub(crate) as_created: BTreeMap<SessionId, Arc<Record>>,
     pub(crate) cache: BTreeMap<SessionId, Arc<Record>>,
+    pub(crate) remembered: BTreeMap<SessionId, Arc<Record>>,
     /// Ends that nobody was told of yet.
     pub(crate) untold: Vec<Ended>,
 }
