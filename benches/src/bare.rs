@@ -4,12 +4,13 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, RwLock};
+use std::time::SystemTime;
 
 use foldhash::fast::RandomState;
-use revocable::{Record, SessionId, Token};
-use rusqlite::{Connection, OpenFlags};
+use revocable::{Bucket, Record, SessionId, Token, UserId};
+use rusqlite::{Connection, OpenFlags, params};
 
-use crate::workload::{ROLE, Request};
+use crate::workload::{ROLE, Random, Request, client};
 
 /// The same requests by ID instead of token.
 pub fn by_id(requests: &[Request]) -> Vec<Request> {
@@ -72,6 +73,71 @@ impl BareSqlite {
         let count = "SELECT count(*) FROM sessions";
         let count: i64 = self.0.query_row(count, [], |row| row.get(0)).unwrap();
         usize::try_from(count).unwrap()
+    }
+}
+
+/// A file with the SQLite store's schema, written with rusqlite alone.
+#[derive(Debug)]
+pub struct BareInserts {
+    connection: Connection,
+    random: RefCell<Random>,
+}
+
+impl BareInserts {
+    const INSERT: &str = "INSERT INTO sessions (id, created_ms, last_seen_ms, expires_ms,
+        idle_timeout_ms, authenticated_ms, version, checksum, digest, user, client_ip,
+        client_user_agent, data) VALUES (?1, ?2, ?2, ?3, ?4, ?2, 0, ?5, ?6, ?7, ?8, ?9, ?10)";
+
+    /// Opens the file with the settings of the store's writer that make a
+    /// difference to writing.
+    pub fn open(file: &Path) -> Self {
+        let connection = Connection::open(file).unwrap();
+        connection
+            .execute_batch("PRAGMA synchronous = FULL; PRAGMA cache_size = -16384;")
+            .unwrap();
+        let journal: String = connection
+            .query_row("PRAGMA journal_mode", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(journal, "wal");
+        Self {
+            connection,
+            random: RefCell::new(Random(1)),
+        }
+    }
+
+    /// Inserts a session of each user, with its entry in the index, in one
+    /// transaction.
+    pub fn insert(&self, users: &[Request]) {
+        let mut random = self.random.borrow_mut();
+        let now = SystemTime::UNIX_EPOCH.elapsed().unwrap();
+        let now_ms = i64::try_from(now.as_millis()).unwrap();
+        let client = client();
+        let connection = &self.connection;
+        connection.execute_batch("BEGIN IMMEDIATE").unwrap();
+        for Request { user, .. } in users {
+            let bucket = Bucket::of(&UserId::new(user).unwrap());
+            let id = SessionId::new(now_ms, bucket, random.below(u64::MAX).to_be_bytes());
+            let digest: [u8; 32] = std::array::from_fn(|_| random.below(256) as u8);
+            let mut session = connection.prepare_cached(Self::INSERT).unwrap();
+            session
+                .execute(params![
+                    id.as_bytes(),
+                    now_ms,
+                    now_ms + 43_200_000,
+                    i64::MAX,
+                    random.below(1 << 32) as i64,
+                    digest,
+                    user,
+                    [203_u8, 0, 113, 7],
+                    client.user_agent(),
+                    ROLE.as_bytes(),
+                ])
+                .unwrap();
+            let index = "INSERT OR IGNORE INTO by_user (user, id) VALUES (?1, ?2)";
+            let mut index = connection.prepare_cached(index).unwrap();
+            index.execute(params![user, id.as_bytes()]).unwrap();
+        }
+        connection.execute_batch("COMMIT").unwrap();
     }
 }
 

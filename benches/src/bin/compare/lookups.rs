@@ -74,6 +74,16 @@ pub(crate) fn measure(
     let (hs256, es256) = (Verifier::hs256(), Verifier::es256());
     let (of_hs256, of_es256) = (hs256.issue(SESSIONS), es256.issue(4_096));
 
+    // A character that is in no token.
+    let malformed: Vec<_> = in_cached
+        .iter()
+        .map(|request| {
+            let mut malformed = request.clone();
+            malformed.key[63] = b'=';
+            malformed
+        })
+        .collect();
+
     refuses_what_it_must(&memory, &in_memory, &in_sqlite);
     refuses_what_it_must(&moka, &in_moka, &in_sqlite);
     refuses_what_it_must(&sqlite, &in_sqlite, &in_memory);
@@ -83,7 +93,7 @@ pub(crate) fn measure(
         Contender::new(
             "token: parse and digest",
             &in_memory,
-            (16, 100),
+            (16, 400),
             one_by_one(async |request| {
                 let digest = Token::parse(&request.key).map(|token| token.digest());
                 std::hint::black_box(digest).is_some()
@@ -92,7 +102,7 @@ pub(crate) fn measure(
         Contender::new(
             "bare sharded map: get by ID",
             &ids_in_memory,
-            (16, 100),
+            (16, 400),
             one_by_one(async |request| {
                 let record = map.get(bare::id(request));
                 record.is_some_and(|record| record.user.as_str() == &*request.user)
@@ -101,7 +111,7 @@ pub(crate) fn measure(
         Contender::new(
             "memory: store alone, by ID",
             &ids_in_memory,
-            (16, 100),
+            (16, 400),
             one_by_one(async |request| {
                 let record = store.lookup(bare::id(request)).await;
                 matches!(record, Ok(Some(record)) if record.user.as_str() == &*request.user)
@@ -110,43 +120,55 @@ pub(crate) fn measure(
         Contender::new(
             "memory: lookup",
             &in_memory,
-            (16, 100),
+            (16, 400),
             one_by_one(async |request| is_right(memory.lookup(&*request.key).await, request)),
         ),
         Contender::new(
             "memory, a tenth of the sessions: lookup",
             &in_small,
-            (16, 100),
+            (16, 400),
             one_by_one(async |request| is_right(small.lookup(&*request.key).await, request)),
         ),
         Contender::new(
             "SQLite: lookup",
             &in_sqlite,
-            (16, 60),
+            (16, 200),
             one_by_one(async |request| is_right(sqlite.lookup(&*request.key).await, request)),
         ),
         Contender::new(
             "bare SQLite: point select of the same columns by ID",
             &ids_in_sqlite,
-            (16, 60),
+            (16, 200),
             one_by_one(async |request| select(request)),
         ),
         Contender::new(
             "moka: lookup",
             &in_moka,
-            (16, 60),
+            (16, 200),
             one_by_one(async |request| is_right(moka.lookup(&*request.key).await, request)),
         ),
         Contender::new(
             "cached SQLite: hit, Zipf 0.99",
             &popular,
-            (16, 100),
+            (16, 400),
             one_by_one(async |request| is_right(cached.lookup(&*request.key).await, request)),
+        ),
+        Contender::new(
+            "cached SQLite: unknown token",
+            &in_sqlite,
+            (16, 100),
+            one_by_one(async |request| matches!(cached.lookup(&*request.key).await, Ok(None))),
+        ),
+        Contender::new(
+            "cached SQLite: malformed token",
+            &malformed,
+            (16, 100),
+            one_by_one(async |request| matches!(cached.lookup(&*request.key).await, Ok(None))),
         ),
         Contender::new(
             "bare moka: get by ID, Zipf 0.99",
             &popular_ids,
-            (16, 100),
+            (16, 400),
             one_by_one(async |request| {
                 let record = bare_moka.get(bare::id(request));
                 record.is_some_and(|record| record.user.as_str() == &*request.user)
@@ -155,19 +177,19 @@ pub(crate) fn measure(
         Contender::new(
             "sled: lookup",
             &in_sled,
-            (16, 60),
+            (16, 200),
             one_by_one(async |request| is_right(sled.lookup(&*request.key).await, request)),
         ),
         Contender::new(
             "bare sled: get of the same bytes by ID",
             &ids_in_sled,
-            (16, 60),
+            (16, 200),
             one_by_one(async |request| bare_sled.get(request)),
         ),
         Contender::new(
             "JWT HS256: verify",
             &of_hs256,
-            (16, 60),
+            (16, 200),
             one_by_one(async |request| hs256.is_right(request)),
         ),
         Contender::new(
