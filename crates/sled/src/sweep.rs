@@ -57,6 +57,7 @@ pub(crate) async fn step(
         Place::Sessions(mut after) => loop {
             if left == 0 {
                 outcome.cursor = Some(Place::Sessions(after).write());
+                settle(writer, request.liveness).await?;
                 return Ok(outcome);
             }
             let limit = left.min(STRETCH);
@@ -75,12 +76,37 @@ pub(crate) async fn step(
     };
     let before_ms = request.forget_epochs_before_ms;
     let old = epochs(shared, after, request.max_rows.get(), before_ms)?;
-    if !old.keys.is_empty() {
+    if old.keys.is_empty() {
+        settle(writer, request.liveness).await?;
+    } else {
         let forget = |answer| Request::Forget(old.keys, before_ms, answer);
         outcome.epochs_forgotten = writer.ask(forget).await?;
     }
     outcome.cursor = old.next.map(|last| Place::Epochs(last).write());
     Ok(outcome)
+}
+
+/// Waits until what was looked at is on the disk: a sweep looks at the trees
+/// themselves, where a transaction shows before it is synced and before any other
+/// reader sees it.
+async fn settle(writer: &Writer, liveness: Liveness) -> Result<()> {
+    let nothing = |answer| Request::Expire(Vec::new(), liveness, answer);
+    writer.ask(nothing).await?;
+    Ok(())
+}
+
+/// Goes on without an error if all that was looked at has ended meanwhile, and
+/// is being cleared away.
+fn unless_ended<T>(
+    shared: &Shared,
+    generation: u64,
+    found: sled::Result<T>,
+) -> fault::Result<Option<T>> {
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(_) if shared.trees().generation != generation => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 struct Stretch {
@@ -105,7 +131,9 @@ fn sessions(
         last: Vec::new(),
     };
     for entry in trees.sessions.range(start..).take(limit as usize) {
-        let (key, bytes) = entry?;
+        let Some((key, bytes)) = unless_ended(shared, trees.generation, entry)? else {
+            break;
+        };
         stretch.examined += 1;
         stretch.last = key.to_vec();
         let Some(id) = SessionId::from_slice(&key) else {
@@ -145,7 +173,9 @@ fn epochs(shared: &Shared, after: Vec<u8>, limit: u32, before_ms: i64) -> fault:
             old.next = last;
             break;
         }
-        let (key, value) = entry?;
+        let Some((key, value)) = unless_ended(shared, trees.generation, entry)? else {
+            break;
+        };
         if Taken::decode(&value).is_some_and(|taken| taken.at_ms < before_ms) {
             old.keys.push(key.to_vec());
         }
