@@ -74,8 +74,8 @@ use crate::stamps::Reach;
 /// nanoseconds; it allocates nothing, and asks the clock once, twice if others
 /// may write. A miss is the store's lookup and an
 /// insertion. While a write about a user is under way, lookups of the users of
-/// the same bucket, one in 4,096, go to the store; while a sweep takes a step
-/// or everything is being revoked, all do.
+/// the same bucket, one in 4,096, go to the store; while everything is being
+/// revoked, all do.
 ///
 /// ```
 /// use revocable_core::SessionStore;
@@ -306,19 +306,22 @@ impl<S: SessionStore> SessionStore for CachedStore<S> {
     }
 
     async fn sweep_expired(&self, request: SweepRequest) -> Result<SweepOutcome> {
-        let store = Arc::clone(&self.store);
-        self.write(
-            Reach::All,
-            async move { store.sweep_expired(request).await },
-            |entries, outcome| match outcome {
+        let (store, entries) = (Arc::clone(&self.store), Arc::clone(&self.entries));
+        Carried::new(&self.finisher, async move {
+            let liveness = request.liveness;
+            entries.sweeps.begin(liveness);
+            let outcome = store.sweep_expired(request).await;
+            match &outcome {
                 Ok(outcome) => {
                     for ended in &outcome.ended {
                         entries.forget(ended.id);
                     }
                 }
                 Err(_) => entries.forget_everything(),
-            },
-        )
+            }
+            entries.sweeps.end(liveness);
+            outcome
+        })
         .await
     }
 

@@ -10,6 +10,7 @@ use revocable_core::{Bucket, Clock, EndListener, EndReason, Ended, Liveness, Rec
 
 use crate::capacity::Capacity;
 use crate::stamps::{Stamp, Stamps};
+use crate::sweeps::Sweeps;
 
 /// How many touches are remembered; some 4 MiB at the most. One that is
 /// forgotten shows late, and nothing else.
@@ -35,6 +36,7 @@ pub(crate) struct Entries {
     /// When sessions were touched, until the store shows it.
     touches: Cache<SessionId, i64, UnitWeighter, RandomState>,
     pub(crate) stamps: Stamps,
+    pub(crate) sweeps: Sweeps,
     clock: Arc<dyn Clock>,
 }
 
@@ -57,6 +59,7 @@ impl Entries {
                 DefaultLifecycle::default(),
             ),
             stamps: Stamps::new(),
+            sweeps: Sweeps::default(),
             clock,
         }
     }
@@ -67,7 +70,10 @@ impl Entries {
         // One that looks expired is read again before anybody is told so: it
         // may have been touched past this cache. So is one that is over by the
         // policy alone, which the manager knows: `lookup_fresh`.
-        (self.stamps.is_current(id, &stamp) && self.looks_live(&record)).then_some(record)
+        let may_answer = self.sweeps.spare(&record)
+            && self.stamps.is_current(id, &stamp)
+            && self.looks_live(&record);
+        may_answer.then_some(record)
     }
 
     /// What has to be taken before a load.

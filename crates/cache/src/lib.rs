@@ -4,6 +4,7 @@
 //! ```text
 //! CachedStore ── stamps    the protocol: what may be served, whatever overlaps
 //!             ├─ entries   the records that were looked up, each with its stamp
+//!             ├─ sweeps    what may be served while expired sessions are removed
 //!             ├─ carry     writes go on when their callers go away
 //!             └─ foreign   what others wrote to the store
 //! ```
@@ -19,6 +20,7 @@ mod carry;
 mod entries;
 mod foreign;
 mod stamps;
+mod sweeps;
 
 pub use builder::CachedStoreBuilder;
 pub use cached::CachedStore;

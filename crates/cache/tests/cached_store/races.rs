@@ -121,6 +121,37 @@ fn between_commit_and_acknowledgement_nobody_is_served_what_the_store_no_longer_
 }
 
 #[test]
+fn what_a_sweep_spares_is_served_while_it_is_under_way() {
+    let (store, cached) = cached();
+    let session = create_cached(&store, &cached, "alice");
+    let sweep = |now_ms| revocable_core::SweepRequest {
+        liveness: revocable_core::Liveness::at(now_ms),
+        forget_epochs_before_ms: i64::MIN,
+        cursor: None,
+        max_rows: 100.try_into().unwrap(),
+    };
+    let loads = store.loads();
+    store.begun.close();
+    let mut harmless = cached.sweep_expired(sweep(2_000));
+    assert!(poll(&mut harmless).is_pending());
+    assert!(lookup(&cached, session.id).is_some());
+    assert_eq!(store.loads(), loads, "the store was asked");
+    // Another that would end it: then the store knows.
+    let mut deadly = cached.sweep_expired(sweep(2 * NEVER_MS));
+    assert!(poll(&mut deadly).is_pending());
+    assert!(lookup(&cached, session.id).is_some());
+    assert_eq!(store.loads(), loads + 1, "the store was not asked");
+    store.begun.open();
+    assert!(poll(&mut harmless).is_ready());
+    assert!(poll(&mut deadly).is_ready());
+    assert_eq!(lookup(&cached, session.id), None);
+    let session = create_cached(&store, &cached, "alice");
+    let loads = store.loads();
+    assert!(lookup(&cached, session.id).is_some());
+    assert_eq!(store.loads(), loads, "no sweep is under way any more");
+}
+
+#[test]
 fn a_load_during_a_write_leaves_nothing_to_serve_after_it() {
     let (store, cached) = cached();
     let session = create_cached(&store, &cached, "alice");
