@@ -19,6 +19,7 @@ pub mod jwt;
 pub mod measure;
 pub mod options;
 pub mod percentile;
+pub mod plot;
 pub mod report;
 pub mod sizes;
 pub mod workload;

@@ -4,13 +4,16 @@ use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-/// `[--quick] [--json FILE] [--dir FOLDER]`
+/// `[--quick] [--json FILE] [--svg FILE] [--dir FOLDER]`
 #[derive(Debug)]
 pub struct Options {
     /// Fewer rounds: a first impression.
     pub quick: bool,
     /// The file that the results are written to as well.
     pub json: Option<PathBuf>,
+    /// The file that a picture of the times is written to, if the comparison has
+    /// one.
+    pub svg: Option<PathBuf>,
     /// The folder that the databases go to.
     pub dir: PathBuf,
 }
@@ -21,12 +24,14 @@ impl Options {
         let mut options = Self {
             quick: false,
             json: None,
+            svg: None,
             dir: std::env::current_exe().ok()?.parent()?.to_owned(),
         };
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
                 "--quick" => options.quick = true,
                 "--json" => options.json = Some(arguments.next()?.into()),
+                "--svg" => options.svg = Some(arguments.next()?.into()),
                 "--dir" => options.dir = arguments.next()?.into(),
                 _ => return None,
             }

@@ -8,6 +8,7 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::measure::Measurement;
+use crate::plot::Bar;
 
 /// A ratio that is to be small, or large.
 #[derive(Debug, Clone, Copy)]
@@ -82,6 +83,21 @@ impl Report {
             target,
         };
         self.ratios.push(ratio);
+    }
+
+    /// A bar for each of these, given by the beginning of its name, whether it is
+    /// this project's, and what to call it.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such measurement.
+    pub fn bars(&self, of: &[(&str, bool, &str)]) -> Vec<Bar> {
+        let bar = |&(name, own, label): &(&str, bool, &str)| Bar {
+            label: label.into(),
+            ns: self.find(name).median_ns,
+            own,
+        };
+        of.iter().map(bar).collect()
     }
 
     fn find(&self, name: &str) -> &Measurement {

@@ -41,6 +41,10 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         eprintln!("{USAGE}");
         return Ok(ExitCode::from(2));
     };
+    if options.svg.is_some() {
+        eprintln!("{USAGE}");
+        return Ok(ExitCode::from(2));
+    }
     let folder = tempfile::tempdir_in(&options.dir)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(WORKERS)

@@ -60,7 +60,7 @@ impl SqliteStoreBuilder {
 
     /// How many reads may go on at the same time; at least 1. As many as the
     /// machine has threads, between 2 and 16, unless told otherwise. Each costs
-    /// up to 4 MiB of cache.
+    /// up to 4 MiB of cache, and so does one more, which is for sweeps.
     pub fn reader_connections(mut self, count: usize) -> Self {
         self.readers = count.max(1);
         self
@@ -148,7 +148,8 @@ impl SqliteStoreBuilder {
         } else {
             self.busy_timeout.min(READ_BUSY_TIMEOUT)
         };
-        let readers = Readers::open(location.clone(), self.readers, read_timeout)?;
+        let open = |count| Readers::open(location.clone(), count, read_timeout).map(Arc::new);
+        let readers = [open(self.readers)?, open(1)?];
         let offload = if self.offload_reads {
             Some(Offload::start(self.readers, self.queue)?)
         } else {
@@ -163,7 +164,7 @@ impl SqliteStoreBuilder {
             claim,
         )?;
         Ok(SqliteStore::from_inner(Inner::new(
-            Arc::new(readers),
+            readers,
             offload,
             writer,
             listeners,

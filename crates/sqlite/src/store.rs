@@ -37,6 +37,10 @@ pub(crate) struct Inner {
     // which copies the log.
     offload: Option<Offload>,
     readers: Arc<Readers>,
+    /// A connection of its own for sweeps: no lookup waits until a stretch has
+    /// been looked at, nor finds the pages of a sweep in its cache instead of its
+    /// own.
+    sweeper: Arc<Readers>,
     writer: Writer,
     listeners: Arc<EndListeners>,
     exclusive: bool,
@@ -44,7 +48,7 @@ pub(crate) struct Inner {
 
 impl Inner {
     pub(crate) fn new(
-        readers: Arc<Readers>,
+        [readers, sweeper]: [Arc<Readers>; 2],
         offload: Option<Offload>,
         writer: Writer,
         listeners: Arc<EndListeners>,
@@ -53,6 +57,7 @@ impl Inner {
         Self {
             offload,
             readers,
+            sweeper,
             writer,
             listeners,
             exclusive,
@@ -64,6 +69,7 @@ impl Drop for Inner {
     fn drop(&mut self) {
         self.offload = None;
         self.readers.close();
+        self.sweeper.close();
         // The writer's own drop does the rest.
     }
 }
@@ -99,7 +105,22 @@ impl SqliteStore {
         &self,
         read: impl FnOnce(&Connection) -> fault::Result<T> + Send + 'static,
     ) -> fault::Result<T> {
-        let readers = &self.0.readers;
+        self.read_with(&self.0.readers, read).await
+    }
+
+    /// As [`read`](Self::read), in no lookup's way.
+    pub(crate) async fn read_for_sweep<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Connection) -> fault::Result<T> + Send + 'static,
+    ) -> fault::Result<T> {
+        self.read_with(&self.0.sweeper, read).await
+    }
+
+    async fn read_with<T: Send + 'static>(
+        &self,
+        readers: &Arc<Readers>,
+        read: impl FnOnce(&Connection) -> fault::Result<T> + Send + 'static,
+    ) -> fault::Result<T> {
         match &self.0.offload {
             None => readers.read(read),
             Some(offload) => offload.read(Arc::clone(readers), read).await,

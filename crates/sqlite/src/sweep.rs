@@ -83,7 +83,7 @@ impl SqliteStore {
             let limit = left.min(STEP);
             let after = place.session;
             let stretch = self
-                .read(move |reader| scan::stretch(reader, after, limit, &liveness))
+                .read_for_sweep(move |reader| scan::stretch(reader, after, limit, &liveness))
                 .await?;
             outcome.examined += u64::from(stretch.examined);
             if !stretch.expired.is_empty() {
@@ -116,7 +116,7 @@ impl SqliteStore {
             left -= limit;
             let after = place.epoch;
             let stretch = self
-                .read(move |reader| scan::epochs(reader, after, limit, before_ms))
+                .read_for_sweep(move |reader| scan::epochs(reader, after, limit, before_ms))
                 .await?;
             if let Some(through) = stretch.last_old {
                 let forget = ForgetEpochs { through, limit };

@@ -15,19 +15,31 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use revocable_benches::options::{Options, sync_us};
+use revocable_benches::plot;
 use revocable_benches::report::Report;
 use revocable_benches::workload::Random;
 
-const USAGE: &str = "usage: compare [--quick] [--json FILE] [--dir FOLDER]
+const USAGE: &str = "usage: compare [--quick] [--json FILE] [--svg FILE] [--dir FOLDER]
 
 --quick        fewer rounds, and 100,000 sessions where it would be 1,000,000: a
                first impression in half a minute
 --json FILE    writes the results to a file as well
+--svg FILE     draws the lookups
 --dir FOLDER   where the databases go; the folder of this program unless told.
                It has to be on a disk: in memory nothing is durable.";
 
 const SESSIONS: usize = 100_000;
 const TASKS: usize = 64;
+/// What is drawn: what it is measured as, whether it is ours, its label.
+const PICTURE: &[(&str, bool, &str)] = &[
+    ("memory: lookup", true, "MemoryStore"),
+    ("cached SQLite: hit", true, "CachedStore over SQLite, Zipf"),
+    ("moka: lookup", true, "MokaStore"),
+    ("sled: lookup", true, "SledStore"),
+    ("SQLite: lookup", true, "SqliteStore"),
+    ("JWT HS256: verify", false, "verify a JWT, HS256"),
+    ("JWT ES256: verify", false, "verify a JWT, ES256"),
+];
 const SEED: u64 = 20_261_123;
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
@@ -58,6 +70,12 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     println!("{report}");
     if let Some(json) = &options.json {
         report.write_json(json)?;
+    }
+    if let Some(svg) = &options.svg {
+        let bars = report.bars(PICTURE);
+        let title =
+            format!("Median time of a lookup among {SESSIONS} sessions, and of verifying a JWT");
+        std::fs::write(svg, plot::svg(&title, &bars))?;
     }
     Ok(ExitCode::SUCCESS)
 }
