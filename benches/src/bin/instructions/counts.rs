@@ -12,7 +12,11 @@ const TOLERANCE: f64 = 0.03;
 
 /// Instructions a call, by path.
 #[derive(Debug, Default)]
-pub(crate) struct Counts(BTreeMap<String, u64>);
+pub(crate) struct Counts {
+    /// What made the instructions.
+    compiler: String,
+    paths: BTreeMap<String, u64>,
+}
 
 /// The instructions of one call: those of so many calls less those of a run
 /// that does everything else and calls nothing.
@@ -43,9 +47,18 @@ fn count(path: &str, calls: usize) -> Result<u64, Box<dyn Error>> {
 }
 
 impl Counts {
+    /// None yet, by this compiler.
+    pub(crate) fn new() -> Result<Self, Box<dyn Error>> {
+        let output = Command::new("rustc").arg("--version").output()?;
+        Ok(Self {
+            compiler: String::from_utf8(output.stdout)?.trim().to_owned(),
+            paths: BTreeMap::new(),
+        })
+    }
+
     pub(crate) fn add(&mut self, path: &str, count: u64) {
         println!("{path:<40} {count:>8} instructions a call");
-        self.0.insert(path.to_owned(), count);
+        self.paths.insert(path.to_owned(), count);
     }
 
     /// The committed counts.
@@ -55,12 +68,13 @@ impl Counts {
             Some((path.to_owned(), count.parse().ok()?))
         };
         let text = fs::read_to_string(Self::file())?;
-        let counts: Option<_> = text
-            .lines()
-            .filter(|text| !text.starts_with('#'))
-            .map(line)
-            .collect();
-        Ok(Self(counts.ok_or("the committed counts are not readable")?))
+        let mut lines = text.lines().filter(|text| !text.starts_with('#'));
+        let compiler = lines.next().ok_or("there are no committed counts")?;
+        let paths: Option<_> = lines.map(line).collect();
+        Ok(Self {
+            compiler: compiler.to_owned(),
+            paths: paths.ok_or("the committed counts are not readable")?,
+        })
     }
 
     pub(crate) fn write(&self) -> Result<(), Box<dyn Error>> {
@@ -68,7 +82,8 @@ impl Counts {
             "# Instructions a call, counted by callgrind, which has no SHA instructions: a digest\n\
              # takes some 3,000 of these. Written by the program `instructions --write`.\n",
         );
-        for (path, count) in &self.0 {
+        text.push_str(&format!("{}\n", self.compiler));
+        for (path, count) in &self.paths {
             text.push_str(&format!("{count} {path}\n"));
         }
         Ok(fs::write(Self::file(), text)?)
@@ -83,9 +98,16 @@ impl Counts {
     /// Says where these differ from the committed ones, and whether that is
     /// within bounds.
     pub(crate) fn compare(&self, committed: &Self) -> bool {
+        if self.compiler != committed.compiler {
+            println!(
+                "not compared: the committed counts are of {}, these of {}",
+                committed.compiler, self.compiler
+            );
+            return true;
+        }
         let mut ok = true;
-        for (path, &now) in &self.0 {
-            let Some(&before) = committed.0.get(path) else {
+        for (path, &now) in &self.paths {
+            let Some(&before) = committed.paths.get(path) else {
                 println!("NOT COMMITTED: {path}");
                 ok = false;
                 continue;
@@ -100,9 +122,9 @@ impl Counts {
             }
         }
         for path in committed
-            .0
+            .paths
             .keys()
-            .filter(|path| !self.0.contains_key(*path))
+            .filter(|path| !self.paths.contains_key(*path))
         {
             println!("NO LONGER COUNTED: {path}");
             ok = false;

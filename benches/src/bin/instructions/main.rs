@@ -46,7 +46,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
 }
 
 fn measure() -> Result<Counts, Box<dyn Error>> {
-    let mut counts = Counts::default();
+    let mut counts = Counts::new()?;
     for path in PATHS {
         counts.add(path.name, counts::per_call(path.name, path.calls)?);
     }

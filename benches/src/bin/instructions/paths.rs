@@ -28,7 +28,8 @@ enum Present {
 /// Few enough that filling them under callgrind takes no minute.
 const SESSIONS: usize = 256;
 
-/// All of them.
+/// All of them. None on sled, whose own threads work by the clock and are counted
+/// too.
 pub(crate) const PATHS: &[Path] = &[
     path("memory: live", 4_096, in_memory, Present::Live),
     path("memory: forged", 4_096, in_memory, Present::Forged),
@@ -43,7 +44,6 @@ pub(crate) const PATHS: &[Path] = &[
     ),
     path("SQLite: live", 1_024, in_sqlite, Present::Live),
     path("SQLite: unknown", 1_024, in_sqlite, Present::Unknown),
-    path("sled: live", 1_024, in_sled, Present::Live),
 ];
 
 const fn path(
@@ -66,10 +66,6 @@ fn in_memory(_: &TempDir) -> revocable::Result<Sessions> {
 
 fn in_sqlite(folder: &TempDir) -> revocable::Result<Sessions> {
     workload::in_sqlite(&folder.path().join("sessions.db"))
-}
-
-fn in_sled(folder: &TempDir) -> revocable::Result<Sessions> {
-    workload::in_sled(&folder.path().join("sessions"))
 }
 
 fn cached(folder: &TempDir) -> revocable::Result<Sessions> {
