@@ -9,8 +9,9 @@ use crate::store::SqliteStore;
 use crate::writer::{Expire, ForgetEpochs};
 
 /// How many sessions or epochs are looked at, and removed, at a time: a batch
-/// that holds up other writers for a few milliseconds.
-const STEP: u32 = 256;
+/// that holds up other writers, and on a machine with few processors whoever
+/// waits for one, for about a millisecond.
+const STEP: u32 = 64;
 
 /// Where a sweep goes on: behind this session and behind this epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -56,25 +56,26 @@ pub(crate) struct Round {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Calls {
     pub(crate) lookups: Vec<u64>,
+    /// The lookups from when they began, without their being late.
+    pub(crate) begun: Vec<u64>,
     pub(crate) writes: Vec<u64>,
 }
 
 impl Measured {
     /// The calls of all rounds together.
-    pub(crate) fn all(&self, half: impl Fn(&Round) -> &Calls) -> (Percentiles, Percentiles) {
-        let all = |kind: fn(&Calls) -> &Vec<u64>| {
-            let rounds = self.rounds.iter().flat_map(|round| kind(half(round)));
-            Percentiles::of(rounds.copied().collect())
-        };
-        (all(|calls| &calls.lookups), all(|calls| &calls.writes))
+    pub(crate) fn all(&self, calls: impl Fn(&Round) -> &Vec<u64>) -> Percentiles {
+        Percentiles::of(self.rounds.iter().flat_map(calls).copied().collect())
     }
 }
 
 impl Round {
     fn new(outcome: &Outcome, sweep: Swept) -> Self {
         let due = |from, to| Calls {
-            lookups: due(&outcome.lookups, from, to),
-            writes: due(&outcome.writes, from, to),
+            lookups: latencies(due(&outcome.lookups, from, to)),
+            begun: due(&outcome.lookups, from, to)
+                .map(|sample| sample.latency.saturating_sub(sample.late).as_nanos() as u64)
+                .collect(),
+            writes: latencies(due(&outcome.writes, from, to)),
         };
         Self {
             calm: due(Duration::ZERO, sweep.from),
@@ -84,11 +85,9 @@ impl Round {
     }
 }
 
-fn due(samples: &[Sample], from: Duration, to: Duration) -> Vec<u64> {
-    let samples = samples
-        .iter()
-        .filter(|sample| (from..to).contains(&sample.due));
-    latencies(samples)
+fn due(samples: &[Sample], from: Duration, to: Duration) -> impl Iterator<Item = &Sample> {
+    let due = move |sample: &&Sample| (from..to).contains(&sample.due);
+    samples.iter().filter(due)
 }
 
 /// Fills the store, looks for its highest rate, adds the expired sessions, and

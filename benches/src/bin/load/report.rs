@@ -9,7 +9,7 @@ use revocable_benches::percentile::Percentiles;
 use revocable_benches::report::{Ratio, Target};
 use serde_json::{Value, json};
 
-use crate::measured::{Measured, Round};
+use crate::measured::{Calls, Measured, Round};
 use crate::options::Options;
 
 /// Fewer have no 99th percentile to speak of.
@@ -72,7 +72,7 @@ pub(crate) fn print(measured: &[Measured], options: &Options) {
     }
     println!("\n| ratio | value | target | met |");
     println!("| --- | ---: | ---: | --- |");
-    for (one, ratio) in measured.iter().filter_map(|one| Some((one, ratio(one)?))) {
+    for (one, ratio) in measured.iter().flat_map(ratios) {
         let target = ratio.target.map(|target| target.to_string());
         let met = match met(one, &ratio) {
             Some(true) => "yes",
@@ -116,16 +116,15 @@ pub(crate) fn write_json(file: &Path, measured: &[Measured], options: &Options) 
             .chain(at_highest_rate(one))
     };
     let measurements: Vec<Value> = measured.iter().flat_map(rows).map(measurement).collect();
-    let ratio = |one| {
-        let ratio = ratio(one)?;
-        Some(json!({
+    let ratio = |(one, ratio): (&Measured, Ratio)| {
+        json!({
             "name": ratio.name,
             "value": (ratio.value * 1_000.0).round() / 1_000.0,
             "target": ratio.target.map(|target| target.to_string()),
             "met": met(one, &ratio),
-        }))
+        })
     };
-    let ratios: Vec<Value> = measured.iter().filter_map(ratio).collect();
+    let ratios: Vec<Value> = measured.iter().flat_map(ratios).map(ratio).collect();
     let report = json!({ "measurements": measurements, "ratios": ratios });
     serde_json::to_writer_pretty(File::create(file)?, &report)?;
     Ok(())
@@ -137,13 +136,22 @@ fn at_fixed_rate(one: &Measured, options: &Options) -> Vec<Row> {
         rate: options.rate,
         calls,
     };
-    let (lookups, writes) = one.all(|round| &round.calm);
-    let (swept_lookups, swept_writes) = one.all(|round| &round.swept);
     vec![
-        row("lookup", lookups),
-        row("lookup, sweep going on", swept_lookups),
-        row("write", writes),
-        row("write, sweep going on", swept_writes),
+        row("lookup", one.all(|round| &round.calm.lookups)),
+        row(
+            "lookup, sweep going on",
+            one.all(|round| &round.swept.lookups),
+        ),
+        row("lookup, once begun", one.all(|round| &round.calm.begun)),
+        row(
+            "lookup, once begun, sweep going on",
+            one.all(|round| &round.swept.begun),
+        ),
+        row("write", one.all(|round| &round.calm.writes)),
+        row(
+            "write, sweep going on",
+            one.all(|round| &round.swept.writes),
+        ),
         row("nothing, beside them", one.nothing),
     ]
 }
@@ -163,23 +171,39 @@ fn at_highest_rate(one: &Measured) -> Vec<Row> {
     rows.unwrap_or_default()
 }
 
-/// How much slower the slowest lookups are while a sweep goes on: the median
-/// over the rounds. `None` if it was over too soon to tell.
-fn ratio(one: &Measured) -> Option<Ratio> {
+/// How much slower the slowest lookups are while a sweep goes on: from when they
+/// were due, and from when they began.
+fn ratios(one: &Measured) -> Vec<(&Measured, Ratio)> {
+    let (name, target) = SWEPT;
+    let label = one.backend.label();
+    let due = swept_to_calm(one, |calls| &calls.lookups).map(|value| Ratio {
+        name: format!("{label}: lookup p99, sweep / no sweep"),
+        value,
+        target: (one.backend.name == name).then_some(target),
+    });
+    let begun = swept_to_calm(one, |calls| &calls.begun).map(|value| Ratio {
+        name: format!("{label}: lookup p99 once begun, sweep / no sweep"),
+        value,
+        target: None,
+    });
+    [due, begun]
+        .into_iter()
+        .flatten()
+        .map(|ratio| (one, ratio))
+        .collect()
+}
+
+/// The median over the rounds. `None` if the sweep was over too soon to tell.
+fn swept_to_calm(one: &Measured, calls: fn(&Calls) -> &Vec<u64>) -> Option<f64> {
     let of_round = |round: &Round| {
-        let calm = Percentiles::of(round.calm.lookups.clone());
-        let swept = Percentiles::of(round.swept.lookups.clone());
+        let calm = Percentiles::of(calls(&round.calm).clone());
+        let swept = Percentiles::of(calls(&round.swept).clone());
         let known = calm.count.min(swept.count) >= ENOUGH && calm.p99_ns > 0;
         known.then(|| swept.p99_ns as f64 / calm.p99_ns as f64)
     };
     let mut ratios: Vec<_> = one.rounds.iter().filter_map(of_round).collect();
     ratios.sort_by(f64::total_cmp);
-    let (name, target) = SWEPT;
-    Some(Ratio {
-        name: format!("{}: lookup p99, sweep / no sweep", one.backend.label()),
-        value: *ratios.get(ratios.len() / 2)?,
-        target: (one.backend.name == name).then_some(target),
-    })
+    ratios.get(ratios.len() / 2).copied()
 }
 
 /// `None` if nobody can tell.

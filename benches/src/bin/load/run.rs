@@ -55,6 +55,9 @@ pub(crate) struct Sample {
     pub(crate) due: Duration,
     /// From then to its answer.
     pub(crate) latency: Duration,
+    /// The part of it in which no thread had begun it: those that make calls
+    /// were busy with others, or had to wait for a processor.
+    pub(crate) late: Duration,
 }
 
 /// What a sweep did, and when.
@@ -165,10 +168,12 @@ fn work(pace: &Pace<'_>, seed: u64, call: impl Fn(&Due, Random) -> Instant) -> V
     while let Some(due) = pace.next() {
         // By its number: whichever thread makes it, it is the same call.
         let random = Random(seed ^ (due.number as u64).wrapping_mul(0xd134_2543_de82_ef95));
+        let late = due.at.elapsed();
         let done = call(&due, random);
         samples.push(Sample {
             due: due.after,
             latency: done.saturating_duration_since(due.at),
+            late,
         });
     }
     samples

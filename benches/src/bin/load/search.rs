@@ -125,6 +125,7 @@ mod tests {
             .map(|ms| Sample {
                 due: Duration::from_millis(ms),
                 latency: Duration::from_millis(latency(ms)),
+                late: Duration::ZERO,
             })
             .collect()
     }
