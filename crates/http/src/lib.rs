@@ -2,9 +2,15 @@
 
 pub mod caching;
 mod cookies;
+mod csrf;
+mod entropy;
 mod headers;
 #[cfg(test)]
 mod testing;
 
 pub use cookies::{CookiePolicy, CookiePolicyBuilder, Presented, SameSite};
+pub use csrf::{
+    CsrfKey, CsrfPass, CsrfPolicy, CsrfPolicyBuilder, CsrfRefusal, CsrfRequest, CsrfToken,
+    CsrfVerdict,
+};
 pub use headers::{Headers, HeadersMut};
