@@ -1,6 +1,7 @@
 //! Sessions on the web.
 
 pub mod caching;
+mod client;
 mod cookies;
 mod csrf;
 mod entropy;
@@ -8,6 +9,7 @@ mod headers;
 #[cfg(test)]
 mod testing;
 
+pub use client::{ForwardedBy, TrustedProxies, client, client_address, user_agent};
 pub use cookies::{CookiePolicy, CookiePolicyBuilder, Presented, SameSite};
 pub use csrf::{
     CsrfKey, CsrfPass, CsrfPolicy, CsrfPolicyBuilder, CsrfRefusal, CsrfRequest, CsrfToken,
