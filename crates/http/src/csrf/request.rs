@@ -59,6 +59,14 @@ impl<'a, H: Headers> CsrfRequest<'a, H> {
     }
 }
 
+impl<H> Clone for CsrfRequest<'_, H> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<H> Copy for CsrfRequest<'_, H> {}
+
 impl<H> fmt::Debug for CsrfRequest<'_, H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CsrfRequest")

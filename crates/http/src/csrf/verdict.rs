@@ -75,6 +75,16 @@ impl CsrfVerdict {
     pub fn wants_token(&self) -> bool {
         self.outcome == Err(CsrfRefusal::NoEvidence)
     }
+
+    /// Tells of a refusal by a `tracing` event with the target `revocable`: to
+    /// be called once for a request, when nothing can change the verdict any
+    /// more.
+    pub fn trace(&self) {
+        if let Some(refusal) = self.refusal() {
+            let report_only = self.report_only;
+            tracing::warn!(target: "revocable", %refusal, report_only, "request from elsewhere refused");
+        }
+    }
 }
 
 impl CsrfRefusal {
@@ -101,15 +111,10 @@ impl fmt::Display for CsrfRefusal {
 impl CsrfPolicy {
     /// Judges a request; [`CsrfPolicy`] says how.
     pub fn verdict<H: Headers>(&self, request: &CsrfRequest<'_, H>) -> CsrfVerdict {
-        let verdict = CsrfVerdict {
+        CsrfVerdict {
             outcome: self.outcome(request),
             report_only: self.is_report_only(),
-        };
-        if let Some(refusal) = verdict.refusal() {
-            let report_only = verdict.report_only;
-            tracing::debug!(target: "revocable", %refusal, report_only, "request refused as forged");
         }
-        verdict
     }
 
     fn outcome<H: Headers>(&self, request: &CsrfRequest<'_, H>) -> Result<CsrfPass, CsrfRefusal> {
