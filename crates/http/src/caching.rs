@@ -1,6 +1,6 @@
 //! What caches are told about responses that have to do with a session.
 
-use crate::headers::{Headers, HeadersMut, list};
+use crate::headers::{Headers, HeadersMut, list, list_with_quotes, trim};
 
 /// Directives that allow a cache to keep a response, or for how long; gone
 /// where nothing may be kept. `must-understand` is one of them: where it stands
@@ -27,15 +27,15 @@ const TARGETED: [&str; 2] = ["cdn-cache-control", "surrogate-control"];
 /// `Surrogate-Control`, where they are set, say `no-store` too.
 pub fn no_store(headers: &mut impl HeadersMut) {
     let mut value = b"no-store".to_vec();
-    for directive in headers.fields("cache-control").flat_map(list) {
-        let name = directive
-            .split(|&byte| byte == b'=')
-            .next()
-            .unwrap_or_default();
-        if !KEEPING
-            .iter()
-            .any(|keeping| name.eq_ignore_ascii_case(keeping))
-        {
+    for directive in headers.fields("cache-control").flat_map(list_with_quotes) {
+        let name = trim(
+            directive
+                .split(|&byte| byte == b'=')
+                .next()
+                .unwrap_or_default(),
+        );
+        let keeps = |keeping: &&[u8]| name.eq_ignore_ascii_case(keeping);
+        if !KEEPING.iter().any(keeps) {
             value.extend_from_slice(b", ");
             value.extend_from_slice(directive);
         }
@@ -104,6 +104,7 @@ mod tests {
             (&["no-store, no-store"], "no-store"),
             // Would undo `no-store`.
             (&["must-understand, no-store"], "no-store"),
+            (&["max-age = 60"], "no-store"),
             (
                 &["private, no-cache, max-age=0"],
                 "no-store, private, no-cache",
@@ -120,8 +121,8 @@ mod tests {
                 &["stale-while-revalidate=60, stale-if-error=60"],
                 "no-store",
             ),
-            // The quotation does not end: better too little than too much.
-            (&["x=\"a, public"], "no-store, x=\"a, public"),
+            // Where the quotation ends cannot be told.
+            (&["private, x=\"a, public", "\"b"], "no-store, private"),
         ] {
             let mut headers = with("cache-control", before);
             no_store(&mut headers);
@@ -163,6 +164,8 @@ mod tests {
             (&["*"], &["*"]),
             (&["Accept", "*"], &["Accept", "*"]),
             (&["X-Cookie"], &["X-Cookie, Cookie"]),
+            // It has no quotations.
+            (&["x=\"a"], &["x=\"a, Cookie"]),
         ] {
             let mut headers = with("vary", before);
             vary_by_cookie(&mut headers);

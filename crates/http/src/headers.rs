@@ -70,23 +70,49 @@ impl<'a> Only<'a> {
 }
 
 /// The elements of a comma-separated list (RFC 9110, section 5.6.1), without
-/// the white space around them and without empty ones. A comma in a quoted
-/// string separates nothing.
+/// the white space around them and without empty ones.
 pub(crate) fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let (mut quoted, mut escaped) = (false, false);
-    value
-        .split(move |&byte| {
-            match byte {
-                _ if escaped => escaped = false,
-                b'\\' if quoted => escaped = true,
-                b'"' => quoted = !quoted,
-                b',' => return !quoted,
-                _ => {}
-            }
-            false
-        })
-        .map(trim)
-        .filter(|element| !element.is_empty())
+    elements(value.split(|&byte| byte == b','))
+}
+
+/// As [`list`], of elements with quoted strings, in which a comma separates
+/// nothing. An element whose quotation does not end is left out.
+pub(crate) fn list_with_quotes(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut quotes = Quotes::default();
+    let separates = move |&byte: &u8| !quotes.contain(byte) && byte == b',';
+    elements(value.split(separates)).filter(|element| {
+        let mut quotes = Quotes::default();
+        element.iter().for_each(|&byte| {
+            quotes.contain(byte);
+        });
+        !quotes.open
+    })
+}
+
+fn elements<'a>(parts: impl Iterator<Item = &'a [u8]>) -> impl Iterator<Item = &'a [u8]> {
+    parts.map(trim).filter(|element| !element.is_empty())
+}
+
+/// Quoted strings: RFC 9110, section 5.6.4.
+#[derive(Default)]
+struct Quotes {
+    open: bool,
+    escaped: bool,
+}
+
+impl Quotes {
+    /// Whether the next byte is in a quoted string, the quotes included.
+    fn contain(&mut self, byte: u8) -> bool {
+        let was_open = self.open;
+        if self.escaped {
+            self.escaped = false;
+        } else if byte == b'\\' {
+            self.escaped = self.open;
+        } else if byte == b'"' {
+            self.open = !self.open;
+        }
+        was_open || self.open
+    }
 }
 
 /// Without the spaces and tabs at both ends: optional white space of RFC 9110,
@@ -106,7 +132,11 @@ mod tests {
 
     #[test]
     fn a_list_is_split_at_commas_outside_of_quotes() {
-        let elements: Vec<_> = list(br#" a ,, b="x, \", y" ,c"#).collect();
+        let elements: Vec<_> = list(br#" a ,, b="x, y" ,c"#).collect();
+        assert_eq!(elements, [&b"a"[..], b"b=\"x", b"y\"", b"c"]);
+        let elements: Vec<_> = list_with_quotes(br#"a, b="c, d, \", e"#).collect();
+        assert_eq!(elements, [b"a"]);
+        let elements: Vec<_> = list_with_quotes(br#" a ,, b="x, \", y" ,c"#).collect();
         assert_eq!(elements, [&b"a"[..], br#"b="x, \", y""#, b"c"]);
     }
 

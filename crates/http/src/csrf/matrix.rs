@@ -248,6 +248,24 @@ fn a_token_of_the_key_before_is_good_and_of_no_other() {
     assert!(new.verify(own, token.expose().as_bytes()));
     assert!(!old.verify(own, new.token(own).unwrap().expose().as_bytes()));
     let without = CsrfPolicy::builder().origin(OWN).build().unwrap();
+    let headers = headers(&[("x-csrf-token", &[token.expose()])]);
+    let request = CsrfRequest::new("POST", &headers).session(Some(own));
+    assert_eq!(old.verdict(&request).passed(), Some(CsrfPass::Token));
+    assert_eq!(new.verdict(&request).passed(), Some(CsrfPass::Token));
+    assert_eq!(
+        without.verdict(&request).refusal(),
+        Some(CsrfRefusal::WrongToken)
+    );
+    // And does not want to see one.
+    assert!(
+        new.verdict(&CsrfRequest::new("POST", &HeaderMap::new()))
+            .wants_token()
+    );
+    assert!(
+        !without
+            .verdict(&CsrfRequest::new("POST", &HeaderMap::new()))
+            .wants_token()
+    );
     assert!(!without.verify(own, token.expose().as_bytes()));
     assert!(without.token(own).is_err());
 }

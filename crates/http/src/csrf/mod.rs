@@ -120,11 +120,11 @@ impl CsrfPolicy {
     /// Whether a token was made for this session, by one of the policy's keys.
     /// Takes a time that does not depend on how much of it is right.
     pub fn verify(&self, session: SessionId, token: &[u8]) -> bool {
-        token::verify(
-            self.0.key.iter().chain(&self.0.previous_keys),
-            session,
-            token,
-        )
+        token::verify(self.keys(), session, token)
+    }
+
+    fn keys(&self) -> impl Iterator<Item = &CsrfKey> {
+        self.0.key.iter().chain(&self.0.previous_keys)
     }
 }
 

@@ -12,6 +12,8 @@ use crate::headers::{Headers, Only, list};
 pub struct CsrfVerdict {
     outcome: Result<CsrfPass, CsrfRefusal>,
     report_only: bool,
+    /// Whether the policy has keys to check a token with.
+    checks_tokens: bool,
 }
 
 /// Why a request passed.
@@ -73,7 +75,7 @@ impl CsrfVerdict {
     /// Whether a token would let the request pass, and none has been seen: time
     /// to look the session up, to read the form, and to ask again.
     pub fn wants_token(&self) -> bool {
-        self.outcome == Err(CsrfRefusal::NoEvidence)
+        self.checks_tokens && self.outcome == Err(CsrfRefusal::NoEvidence)
     }
 
     /// Tells of a refusal by a `tracing` event with the target `revocable`: to
@@ -114,6 +116,7 @@ impl CsrfPolicy {
         CsrfVerdict {
             outcome: self.outcome(request),
             report_only: self.is_report_only(),
+            checks_tokens: self.keys().next().is_some(),
         }
     }
 

@@ -230,7 +230,11 @@ impl RequestSession {
             Presented::None => return Ok(Found::default()),
             Presented::Token(token) => self.sessions().inspect(token).await?,
             // For the observers; no store is asked.
-            Presented::Malformed | Presented::Duplicate => self.sessions().inspect("").await?,
+            Presented::Malformed => self.sessions().inspect("").await?,
+            Presented::Duplicate => {
+                tracing::warn!(target: "revocable", "two session cookies in one request");
+                self.sessions().inspect("").await?
+            }
         };
         Ok(match looked_up {
             revocable_core::Lookup::Live(session) => Found {
