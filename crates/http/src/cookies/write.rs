@@ -85,6 +85,9 @@ fn sensitive(text: &str) -> HeaderValue {
 
 #[cfg(test)]
 mod tests {
+    use revocable_core::{Policy, Sessions};
+    use revocable_memory::MemoryStore;
+
     use super::*;
     use crate::cookies::{CookiePolicyBuilder, Presented};
     use crate::testing::{block_on, sessions};
@@ -136,6 +139,22 @@ mod tests {
         );
         assert_eq!(set, "session=TOKEN; HttpOnly; SameSite=Strict; Path=/");
         assert!(!clear.contains("Secure"));
+    }
+
+    #[test]
+    fn a_cookie_is_not_kept_for_longer_than_browsers_do() {
+        let policy = CookiePolicy::builder().persistent().build().unwrap();
+        for (days, max_age) in [(399, 399 * 86_400), (401, 400 * 86_400)] {
+            let lives = Duration::from_secs(days * 86_400);
+            let sessions = Sessions::builder(MemoryStore::new())
+                .policy(Policy::builder(lives))
+                .build()
+                .unwrap();
+            let (token, session) = block_on(sessions.create("alice")).unwrap();
+            let set = policy.set(&token, &session);
+            let expected = format!("; Max-Age={max_age}");
+            assert!(set.to_str().unwrap().ends_with(&expected), "{days}");
+        }
     }
 
     #[test]
