@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use revocable_fuzz::{clock, operations::Stores, record, token};
+use revocable_fuzz::{clock, headers, operations::Stores, record, token};
 
 /// Runs all cases of a target and returns how many there were.
 fn run(target: &str, check: impl Fn(&[u8])) -> usize {
@@ -45,6 +45,11 @@ fn records() {
 }
 
 #[test]
+fn header_fields() {
+    assert!(run("headers", headers::check) >= 8);
+}
+
+#[test]
 fn clocks() {
     assert!(run("clock", clock::check) >= 8);
 }
@@ -72,6 +77,7 @@ fn bytes_by_chance() {
             .collect();
         token::check(&bytes);
         record::check(&bytes);
+        headers::check(&bytes);
         clock::check(&bytes);
         if round % 3 == 0 {
             stores.check(&bytes);

@@ -2,6 +2,7 @@
 //! something is wrong, so that a case that was found runs as a test, too.
 
 pub mod clock;
+pub mod headers;
 mod input;
 pub mod operations;
 pub mod record;

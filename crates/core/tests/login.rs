@@ -26,6 +26,7 @@ fn a_new_session_shows_what_it_was_made_of() {
         assert_eq!(session.expires_at(), session.created_at() + 24 * HOUR);
         assert_eq!(session.idle_expires_at(), session.created_at() + HOUR);
         assert_eq!(session.authenticated_at(), session.created_at());
+        assert_eq!(session.read_at(), session.created_at());
         assert_eq!(token.id(), session.id());
         assert_eq!(setup.take_events(), ["created alice"]);
     });

@@ -47,7 +47,7 @@
 //!
 //! # Features
 //!
-//! A feature only makes a store available. Code chooses it.
+//! A feature only makes something available. Code chooses it.
 //!
 //! | feature | gives |
 //! | --- | --- |
@@ -57,6 +57,7 @@
 //! | `sled` | `SledStore`: durable, in Rust alone |
 //! | `moka` | `MokaStore`: bounded, in memory |
 //! | `cache` | `CachedStore`: a cache in front of any store |
+//! | `http` | `http`: the cookie, protection from CSRF, the client's address, for any web framework |
 //!
 //! No async runtime is needed or started, and there is no unsafe code.
 
@@ -64,6 +65,8 @@ pub mod guide;
 
 #[cfg(feature = "cache")]
 pub use revocable_cache::{self as cache, CachedStore};
+#[cfg(feature = "http")]
+pub use revocable_http as http;
 #[cfg(feature = "memory")]
 pub use revocable_memory::{self as memory, MemoryStore};
 #[cfg(feature = "moka")]

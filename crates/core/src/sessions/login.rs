@@ -102,6 +102,11 @@ impl NewSession {
         }
     }
 
+    /// Whose session it will be.
+    pub fn user(&self) -> &UserId {
+        &self.user
+    }
+
     /// What is known of the client.
     pub fn client(mut self, client: Client) -> Self {
         self.client = client;

@@ -77,6 +77,11 @@ impl Session {
         from_ms(self.record.last_seen_ms)
     }
 
+    /// When this snapshot was made, by the clock of its `Sessions`.
+    pub fn read_at(&self) -> SystemTime {
+        from_ms(self.now_ms)
+    }
+
     /// When the session ends at the latest, under the policy in force.
     pub fn expires_at(&self) -> SystemTime {
         from_ms(self.absolute_deadline_ms)

@@ -1,0 +1,204 @@
+//! Logging in and out, and other ends and beginnings within a request.
+
+use revocable_core::{
+    EndReason, Error, ErrorKind, NewSession, Result, Session, SessionId, Token, UserId,
+};
+
+use super::{Change, Found, RequestSession};
+use crate::cookies::Presented;
+
+/// A session that the request came with.
+struct Old {
+    id: SessionId,
+    /// `None` if its record is damaged.
+    user: Option<UserId>,
+}
+
+impl RequestSession {
+    /// Logs in, after the user proved who they are: creates a session, as
+    /// [`Sessions::create`](revocable_core::Sessions::create) does, gives it to
+    /// the browser, and ends the one that the request came with, whoever's that
+    /// was. So a session that somebody has planted in the browser is of no use to
+    /// them after the login (fixation; ASVS 5.0, 7.2.4).
+    ///
+    /// The old session ends after the new one was created, so that a login that
+    /// fails logs nobody out; only if the user has as many sessions as the policy
+    /// allows, it makes room.
+    ///
+    /// # Errors
+    ///
+    /// As for `create`, and if the old session cannot be looked up or ended. Then
+    /// nobody is logged in: nothing has the new session's token. If the future is
+    /// dropped, neither.
+    pub async fn log_in<N>(&self, new: N) -> Result<Session>
+    where
+        N: TryInto<NewSession>,
+        N::Error: Into<Error>,
+    {
+        let new = new.try_into().map_err(Into::into)?;
+        let mut old = self.old().await?;
+        let created = match self.sessions().create(new.clone()).await {
+            Err(error) if error.kind() == ErrorKind::TooManySessions => {
+                match old.take_if(|old| old.user.as_ref() == Some(new.user())) {
+                    Some(old) => {
+                        self.end(old.id, EndReason::Replaced).await?;
+                        self.forget();
+                        self.sessions().create(new).await
+                    }
+                    None => Err(error),
+                }
+            }
+            created => created,
+        };
+        let (token, session) = created?;
+        if let Some(old) = old
+            && let Err(error) = self.end(old.id, EndReason::Replaced).await
+        {
+            // Nobody has its token; if this fails too, it expires.
+            let _ = self.end(session.id(), EndReason::Replaced).await;
+            return Err(error);
+        }
+        self.becomes(token, session.clone());
+        Ok(session)
+    }
+
+    /// Logs out: ends the session, if there is one, and clears the cookie.
+    /// Whether there was one.
+    ///
+    /// # Errors
+    ///
+    /// If the session cannot be looked up or ended. It may live on then, and the
+    /// cookie stays, so that the user can try again and is not told a lie.
+    pub async fn log_out(&self) -> Result<bool> {
+        let ended = match self.old().await? {
+            Some(old) => self.end(old.id, EndReason::LoggedOut).await?,
+            None => false,
+        };
+        self.clears();
+        Ok(ended)
+    }
+
+    /// Logs the session's user out everywhere, here included, refuses their
+    /// logins under way, and clears the cookie. Returns how many sessions ended;
+    /// none if there is no session, because then nobody knows whose to end.
+    ///
+    /// # Errors
+    ///
+    /// If the session cannot be looked up or the user's sessions cannot be ended.
+    /// Some may live on then, and the cookie stays.
+    pub async fn log_out_everywhere(&self) -> Result<usize> {
+        let ended = match self.session().await? {
+            Some(session) => {
+                self.sessions()
+                    .revoke_all_for_user(session.user().clone())
+                    .await?
+            }
+            None => 0,
+        };
+        self.clears();
+        Ok(ended)
+    }
+
+    /// Records that the user proved again who they are, and gives the browser a
+    /// new token; the old one is dead. As
+    /// [`Sessions::reauthenticated`](revocable_core::Sessions::reauthenticated).
+    /// `None` if there is no live session.
+    ///
+    /// # Errors
+    ///
+    /// From the store or the entropy source. After
+    /// [`UnknownOutcome`](ErrorKind::UnknownOutcome) the user may have to log in
+    /// again.
+    pub async fn reauthenticated(&self) -> Result<Option<Session>> {
+        let Some(token) = self.current_token() else {
+            return Ok(None);
+        };
+        let replaced = self.sessions().reauthenticated(&token).await?;
+        Ok(self.replaced(replaced))
+    }
+
+    /// Gives the browser a new token for security, as after a change of the
+    /// user's rights; the old one is dead. As
+    /// [`Sessions::renew_now`](revocable_core::Sessions::renew_now). `None` if
+    /// there is no live session.
+    ///
+    /// # Errors
+    ///
+    /// As for [`reauthenticated`](Self::reauthenticated).
+    pub async fn renew_now(&self) -> Result<Option<Session>> {
+        let Some(token) = self.current_token() else {
+            return Ok(None);
+        };
+        let replaced = self.sessions().renew_now(&token).await?;
+        Ok(self.replaced(replaced))
+    }
+
+    /// The session to be ended. One whose record is damaged is named by its token,
+    /// which cannot be checked then: nobody can use it, so ending it takes nothing
+    /// from anybody, and who has such a cookie can log in and out.
+    async fn old(&self) -> Result<Option<Old>> {
+        match self.session().await {
+            Ok(session) => Ok(session.map(|session| Old {
+                id: session.id(),
+                user: Some(session.user().clone()),
+            })),
+            Err(error) if error.kind() == ErrorKind::Corrupt => {
+                Ok(self.presented().token().map(|token| Old {
+                    id: token.id(),
+                    user: None,
+                }))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn end(&self, id: SessionId, reason: EndReason) -> Result<bool> {
+        self.sessions().revoke_because(id, reason).await
+    }
+
+    /// The token that the browser has after this response.
+    fn current_token(&self) -> Option<Token> {
+        let mut state = self.state();
+        state.asked = true;
+        match &state.change {
+            Some(Change::Set(token, _)) => Some(token.clone()),
+            Some(Change::Clear) => None,
+            None => self.presented().token().cloned(),
+        }
+    }
+
+    fn replaced(&self, replaced: Option<(Token, Session)>) -> Option<Session> {
+        match replaced {
+            Some((token, session)) => {
+                self.becomes(token, session.clone());
+                Some(session)
+            }
+            None => {
+                self.forget();
+                None
+            }
+        }
+    }
+
+    fn becomes(&self, token: Token, session: Session) {
+        let mut state = self.state();
+        state.found = Some(Found {
+            session: Some(session.clone()),
+            rejection: None,
+        });
+        state.change = Some(Change::Set(token, session));
+    }
+
+    /// There is no session any more, and the browser is not told.
+    fn forget(&self) {
+        self.state().found = Some(Found::default());
+    }
+
+    /// There is no session any more; the cookie goes, if there is one.
+    fn clears(&self) {
+        let mut state = self.state();
+        let has_cookie = !matches!(self.presented(), Presented::None);
+        state.found = Some(Found::default());
+        state.change = has_cookie.then_some(Change::Clear);
+    }
+}
