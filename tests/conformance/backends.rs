@@ -29,6 +29,7 @@ pub(crate) fn all() -> Vec<(&'static str, Arc<dyn Harness>)> {
         named("moka", Moka),
         named("moka_behind_a_pointer", BehindAPointer(Moka)),
         named("sqlite", Sqlite::new()),
+        named("sqlite_exclusive", Sqlite::exclusive()),
         named("sqlite_offloaded", Sqlite::offloaded()),
         named("sqlite_behind_a_pointer", BehindAPointer(Sqlite::new())),
         named("sled", Sled::new()),

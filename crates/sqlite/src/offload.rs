@@ -7,10 +7,8 @@ use std::thread::{self, JoinHandle};
 
 use futures_channel::oneshot;
 use revocable_core::ErrorKind;
-use rusqlite::Connection;
 
 use crate::fault::{Fault, Result};
-use crate::readers::Readers;
 
 /// As many threads as there are reader connections, and what they have to do.
 #[derive(Debug)]
@@ -61,16 +59,15 @@ impl Offload {
     }
 
     /// Reads on one of the threads. Never blocks.
-    pub(crate) async fn read<T: Send + 'static>(
+    pub(crate) async fn run<T: Send + 'static>(
         &self,
-        readers: Arc<Readers>,
-        read: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
+        read: impl FnOnce() -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let (answer, answered) = oneshot::channel();
         self.jobs.add(Box::new(move || {
             // Nobody may be waiting any more.
             if !answer.is_canceled() {
-                let _ = answer.send(readers.read(read));
+                let _ = answer.send(read());
             }
         }))?;
         answered.await.unwrap_or_else(|_| {

@@ -12,7 +12,7 @@ use crate::offload::Offload;
 use crate::open::Location;
 use crate::readers::Readers;
 use crate::store::{Inner, SqliteStore};
-use crate::writer::Writer;
+use crate::writer::{Batches, Writer};
 
 /// The longest that a read on the caller's thread waits for a lock. In WAL mode
 /// there is one only while somebody recovers or closes the file.
@@ -114,7 +114,8 @@ impl SqliteStoreBuilder {
     /// `sqlite3` shell: do not write with them.
     ///
     /// A cache in front of the store then need not ask for the changes of
-    /// others.
+    /// others, and a lookup need not ask the system for a lock on the file if
+    /// nothing was written since the lookup before.
     pub fn exclusive(mut self, exclusive: bool) -> Self {
         self.exclusive = exclusive;
         self
@@ -148,21 +149,22 @@ impl SqliteStoreBuilder {
         } else {
             self.busy_timeout.min(READ_BUSY_TIMEOUT)
         };
-        let open = |count| Readers::open(location.clone(), count, read_timeout).map(Arc::new);
-        let readers = [open(self.readers)?, open(1)?];
+        let open = |count| Readers::open(location.clone(), count, read_timeout);
+        let readers = open(self.readers)?.keep_views(self.exclusive);
+        let readers = [Arc::new(readers), Arc::new(open(1)?)];
         let offload = if self.offload_reads {
             Some(Offload::start(self.readers, self.queue)?)
         } else {
             None
         };
         let listeners = Arc::new(EndListeners::new());
-        let writer = Writer::start(
+        let batches = Batches::new(
             connection,
-            location,
+            location.clone(),
             Arc::clone(&listeners),
-            self.queue,
-            claim,
-        )?;
+            Arc::clone(&readers[0]),
+        );
+        let writer = Writer::start(batches, location, self.queue, claim)?;
         Ok(SqliteStore::from_inner(Inner::new(
             readers,
             offload,

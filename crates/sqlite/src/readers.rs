@@ -1,7 +1,7 @@
 //! A pool of connections that read.
 
 use std::cell::Cell;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
@@ -13,14 +13,50 @@ use crate::open::Location;
 
 /// Connections that read, each behind a lock that is held for one read. A
 /// reader in WAL mode waits for no writer, and sees every commit that was
-/// acknowledged before it began; no read transaction is held any longer.
+/// acknowledged before it began.
 #[derive(Debug)]
 pub(crate) struct Readers {
     location: Location,
     busy_timeout: Duration,
+    /// Nobody else writes to the file: so a lookup may use the view of the one
+    /// before, as long as this store has committed nothing since.
+    keep_views: bool,
+    /// How often that may have been. Added to before anybody is told of a
+    /// commit, and read before a view begins: so a view whose count is still
+    /// the present one has everything that was acknowledged.
+    commits: AtomicU64,
     /// `None` after a failure, until the next use opens another, and after
     /// the close.
-    slots: Box<[Mutex<Option<Connection>>]>,
+    slots: Box<[Mutex<Option<Reader>>]>,
+}
+
+/// A connection and, while it is open, its read transaction.
+#[derive(Debug)]
+struct Reader {
+    connection: Connection,
+    /// The commits that there were before the transaction began.
+    view: Option<u64>,
+}
+
+impl Reader {
+    /// Sees to a view that has all of these commits. To begin and end one takes
+    /// two locks on a file, half of what a lookup takes.
+    fn keep_view(&mut self, commits: u64) -> Result<()> {
+        if self.view != Some(commits) {
+            self.end_view()?;
+            self.connection.prepare_cached("BEGIN")?.execute([])?;
+            self.view = Some(commits);
+        }
+        Ok(())
+    }
+
+    fn end_view(&mut self) -> Result<()> {
+        if self.view.is_some() {
+            self.connection.prepare_cached("COMMIT")?.execute([])?;
+            self.view = None;
+        }
+        Ok(())
+    }
 }
 
 thread_local! {
@@ -42,35 +78,91 @@ fn start() -> usize {
 
 impl Readers {
     pub(crate) fn open(location: Location, count: usize, busy_timeout: Duration) -> Result<Self> {
-        let slots = (0..count.max(1))
-            .map(|_| Ok(Mutex::new(Some(location.open_reader(busy_timeout)?))))
-            .collect::<Result<_>>()?;
-        Ok(Self {
+        let mut readers = Self {
             location,
             busy_timeout,
-            slots,
-        })
+            keep_views: false,
+            commits: AtomicU64::new(0),
+            slots: [].into(),
+        };
+        readers.slots = (0..count.max(1))
+            .map(|_| Ok(Mutex::new(Some(readers.connect()?))))
+            .collect::<Result<_>>()?;
+        Ok(readers)
+    }
+
+    /// For a file that nobody else writes to.
+    pub(crate) fn keep_views(mut self, keep: bool) -> Self {
+        self.keep_views = keep;
+        self
+    }
+
+    /// The writer has committed, or may have.
+    pub(crate) fn committed(&self) {
+        self.commits.fetch_add(1, Ordering::Release);
     }
 
     /// Reads with a free connection, or waits for one: as long as another
-    /// read takes.
+    /// read takes. No transaction is open before it or after.
     pub(crate) fn read<T>(&self, read: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+        self.with(|reader| {
+            reader.end_view()?;
+            read(&reader.connection)
+        })
+    }
+
+    /// As [`read`](Self::read), for one statement: if nothing was written since
+    /// the one before, in the transaction of that.
+    pub(crate) fn look_up<T>(&self, read: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+        if !self.keep_views {
+            return self.read(read);
+        }
+        self.with(|reader| {
+            reader.keep_view(self.commits.load(Ordering::Acquire))?;
+            read(&reader.connection)
+        })
+    }
+
+    /// Ends all views: an old one keeps the log from being copied, and one from
+    /// before it was copied keeps it from starting over. Waits for the reads
+    /// that are going on.
+    pub(crate) fn end_views(&self) {
+        if !self.keep_views {
+            return;
+        }
+        for slot in &self.slots {
+            let mut slot = slot.lock().unwrap_or_else(|poisoned| {
+                slot.clear_poison();
+                Self::renewed(poisoned.into_inner())
+            });
+            if let Some(reader) = &mut *slot
+                && reader.end_view().is_err()
+            {
+                *slot = None;
+            }
+        }
+    }
+
+    fn with<T>(&self, read: impl FnOnce(&mut Reader) -> Result<T>) -> Result<T> {
         let mut slot = self.free_slot();
-        let connection = match &mut *slot {
-            Some(connection) => connection,
-            closed => closed.insert(self.reopen()?),
+        let reader = match &mut *slot {
+            Some(reader) => reader,
+            closed => closed.insert(self.connect().map_err(Fault::into_unavailable)?),
         };
-        let result = read(connection);
-        if result.as_ref().is_err_and(Self::may_pass_with_a_new_one) {
+        let result = read(reader);
+        if let Err(fault) = &result
+            && (Self::may_pass_with_a_new_one(fault) || reader.end_view().is_err())
+        {
             *slot = None;
         }
         result
     }
 
-    fn reopen(&self) -> Result<Connection> {
-        self.location
-            .open_reader(self.busy_timeout)
-            .map_err(Fault::into_unavailable)
+    fn connect(&self) -> Result<Reader> {
+        Ok(Reader {
+            connection: self.location.open_reader(self.busy_timeout)?,
+            view: None,
+        })
     }
 
     /// Whether the connection, or what it has cached, may be at fault.
@@ -78,7 +170,7 @@ impl Readers {
         fault.is_structural() || fault.kind() == ErrorKind::Unavailable
     }
 
-    fn free_slot(&self) -> MutexGuard<'_, Option<Connection>> {
+    fn free_slot(&self) -> MutexGuard<'_, Option<Reader>> {
         let start = start() % self.slots.len();
         let (before, from) = self.slots.split_at(start);
         for slot in from.iter().chain(before) {
@@ -98,7 +190,7 @@ impl Readers {
     }
 
     /// After a panic while it was held: what state it is in nobody knows.
-    fn renewed(mut slot: MutexGuard<'_, Option<Connection>>) -> MutexGuard<'_, Option<Connection>> {
+    fn renewed(mut slot: MutexGuard<'_, Option<Reader>>) -> MutexGuard<'_, Option<Reader>> {
         *slot = None;
         slot
     }
@@ -108,6 +200,16 @@ impl Readers {
         for slot in &self.slots {
             slot.lock().unwrap_or_else(PoisonError::into_inner).take();
         }
+    }
+}
+
+#[cfg(test)]
+impl Readers {
+    /// Where nobody reads: with no connection open.
+    pub(crate) fn idle(location: &Location) -> std::sync::Arc<Self> {
+        let readers = Self::open(location.clone(), 1, Duration::ZERO).unwrap();
+        readers.close();
+        std::sync::Arc::new(readers)
     }
 }
 
@@ -140,6 +242,74 @@ mod tests {
             assert!(panicked.is_err());
             assert_eq!(readers.read(version).unwrap(), schema::VERSION);
         }
+    }
+
+    fn advance(location: &Location) {
+        let writer = location.open_writer().unwrap();
+        let advanced = writer.execute("UPDATE meta SET value = value + 1", []);
+        assert_eq!(advanced.unwrap(), 2);
+    }
+
+    fn epoch(connection: &Connection) -> Result<i64> {
+        let epoch = "SELECT value FROM meta WHERE name = 'epoch'";
+        Ok(connection.query_row(epoch, [], |row| row.get(0))?)
+    }
+
+    #[test]
+    fn a_view_is_kept_until_the_next_commit() {
+        let (_folder, readers) = readers(1);
+        let readers = readers.keep_views(true);
+        let before = readers.look_up(epoch).unwrap();
+        advance(&readers.location);
+        // Nobody has said that there was a commit.
+        assert_eq!(readers.look_up(epoch).unwrap(), before);
+        readers.committed();
+        assert_eq!(readers.look_up(epoch).unwrap(), before + 1);
+        advance(&readers.location);
+        // Other reads keep none and use none.
+        assert_eq!(readers.read(epoch).unwrap(), before + 2);
+        assert_eq!(readers.look_up(epoch).unwrap(), before + 2);
+    }
+
+    #[test]
+    fn no_view_is_kept_of_a_file_that_others_write_to() {
+        let (_folder, readers) = readers(1);
+        let before = readers.look_up(epoch).unwrap();
+        advance(&readers.location);
+        assert_eq!(readers.look_up(epoch).unwrap(), before + 1);
+    }
+
+    #[test]
+    fn no_view_is_kept_after_a_failure() {
+        let (_folder, readers) = readers(1);
+        let readers = readers.keep_views(true);
+        let before = readers.look_up(epoch).unwrap();
+        let failed = readers.look_up(|_| -> Result<()> { Err(Fault::corrupt_record()) });
+        assert_eq!(failed.unwrap_err().kind(), ErrorKind::Corrupt);
+        advance(&readers.location);
+        assert_eq!(readers.look_up(epoch).unwrap(), before + 1);
+    }
+
+    #[test]
+    fn a_view_that_was_ended_does_not_keep_the_log_from_starting_over() {
+        let (_folder, readers) = readers(2);
+        let readers = readers.keep_views(true);
+        readers.look_up(epoch).unwrap();
+        let writer = readers.location.open_writer().unwrap();
+        let checkpoint = || -> (bool, i64, i64) {
+            let result = writer.query_row("PRAGMA wal_checkpoint(RESTART)", [], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            });
+            result.unwrap()
+        };
+        advance(&readers.location);
+        let (busy, ..) = checkpoint();
+        assert!(busy);
+        readers.end_views();
+        let (busy, frames, copied) = checkpoint();
+        assert!(!busy && frames == copied);
+        // And lookups go on.
+        readers.look_up(epoch).unwrap();
     }
 
     #[test]
@@ -186,7 +356,7 @@ mod tests {
     fn a_closed_pool_lets_go_of_its_connections() {
         let (_folder, readers) = readers(3);
         let open = |readers: &Readers| {
-            let is_open = |slot: &&Mutex<Option<Connection>>| slot.lock().unwrap().is_some();
+            let is_open = |slot: &&Mutex<Option<Reader>>| slot.lock().unwrap().is_some();
             readers.slots.iter().filter(is_open).count()
         };
         assert_eq!(open(&readers), 3);

@@ -123,7 +123,10 @@ impl SqliteStore {
     ) -> fault::Result<T> {
         match &self.0.offload {
             None => readers.read(read),
-            Some(offload) => offload.read(Arc::clone(readers), read).await,
+            Some(offload) => {
+                let readers = Arc::clone(readers);
+                offload.run(move || readers.read(read)).await
+            }
         }
     }
 }
@@ -136,14 +139,19 @@ impl SessionStore for SqliteStore {
     }
 
     async fn lookup(&self, id: SessionId) -> Result<Option<Arc<Record>>> {
-        Ok(self.read(move |reader| row::read(reader, id)).await?)
+        let readers = Arc::clone(&self.0.readers);
+        let look_up = move || readers.look_up(|reader| row::read(reader, id));
+        Ok(match &self.0.offload {
+            None => look_up(),
+            Some(offload) => offload.run(look_up).await,
+        }?)
     }
 
     fn lookup_now(&self, id: SessionId) -> Option<Result<Option<Arc<Record>>>> {
         if self.0.offload.is_some() {
             return None;
         }
-        let found = self.0.readers.read(|reader| row::read(reader, id));
+        let found = self.0.readers.look_up(|reader| row::read(reader, id));
         Some(found.map_err(Into::into))
     }
 

@@ -11,11 +11,14 @@ use super::task::{Ends, Queued, Tx};
 use super::unsettled::Unsettled;
 use crate::fault::{Fault, Result};
 use crate::open::{Location, run_pragma};
+use crate::readers::Readers;
 
 /// Runs batches of requests on the connection that writes.
-pub(super) struct Batches {
+pub(crate) struct Batches {
     location: Location,
     listeners: Arc<EndListeners>,
+    /// Told of a commit before anybody else.
+    readers: Arc<Readers>,
     /// `None` after a failure that leaves its state in doubt, until the next
     /// batch opens another.
     connection: Option<Connection>,
@@ -59,14 +62,16 @@ enum Savepoints {
 }
 
 impl Batches {
-    pub(super) fn new(
+    pub(crate) fn new(
         connection: Connection,
         location: Location,
         listeners: Arc<EndListeners>,
+        readers: Arc<Readers>,
     ) -> Self {
         Self {
             location,
             listeners,
+            readers,
             connection: Some(connection),
             poison: None,
             unsettled: Unsettled::default(),
@@ -170,8 +175,11 @@ impl Batches {
         if let Some(poison) = &self.poison {
             return Err(Broken::Everybody(poison.clone()));
         }
+        let readers = Arc::clone(&self.readers);
         let connection = self.connection().map_err(Broken::Everybody)?;
         let result = Self::transact_on(connection, requests, scout, savepoints);
+        // Whatever came of it: a commit may be there although it failed.
+        readers.committed();
         let in_doubt = match &result {
             Err(Broken::Unknown(_) | Broken::Panic(_)) => true,
             Err(Broken::Request(fault)) => fault.is_structural(),
@@ -264,6 +272,8 @@ impl Batches {
                 .location
                 .open_writer()
                 .map_err(Fault::into_unavailable)?;
+            // What was half-way may only now have taken effect.
+            self.readers.committed();
             self.unsettled.settle(&connection, &self.listeners)?;
             // A new connection counts from a number of its own.
             self.data_version = None;
@@ -272,6 +282,12 @@ impl Batches {
         self.connection
             .as_ref()
             .ok_or_else(|| Fault::new(ErrorKind::Unavailable, "the writer has no connection"))
+    }
+
+    /// Before the log is copied, so that all of it can be, and after, so that
+    /// the next commit can start it over.
+    pub(super) fn end_views(&self) {
+        self.readers.end_views();
     }
 
     /// Answers how often others have written to the file. It has to be this
@@ -306,7 +322,9 @@ impl Batches {
     /// The application's own limit does not stand in the way of a revocation.
     fn make_room(&self, beyond_limit: bool) {
         if let Some(connection) = &self.connection {
+            self.end_views();
             let _ = run_pragma(connection, "PRAGMA wal_checkpoint(PASSIVE)");
+            self.end_views();
             if beyond_limit {
                 let _ = self.location.unlimit(connection);
             }

@@ -22,9 +22,9 @@ mod user;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use revocable_core::{Change, EndListeners, ErrorKind, SessionId};
-use rusqlite::Connection;
+use revocable_core::{Change, ErrorKind, SessionId};
 
+pub(crate) use batch::Batches;
 pub(crate) use session::{Create, Revoke, Update};
 pub(crate) use sweep::{Expire, ForgetEpochs};
 pub(crate) use user::{Health, RevokeAll, RevokeEverything, current_epoch, session_ids};
@@ -46,14 +46,13 @@ pub(crate) struct Writer {
 impl Writer {
     /// Starts the thread. It owns nothing that owns this handle.
     pub(crate) fn start(
-        connection: Connection,
+        batches: Batches,
         location: Location,
-        listeners: Arc<EndListeners>,
         bound: usize,
         claim: Claim,
     ) -> Result<Self> {
         let queue = Arc::new(Queue::new(bound));
-        let thread = Thread::new(connection, location, listeners, Arc::clone(&queue), claim);
+        let thread = Thread::new(batches, location, Arc::clone(&queue), claim);
         let thread = std::thread::Builder::new()
             .name("revocable-sqlite-writer".into())
             .spawn(move || thread.run())

@@ -4,8 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use revocable_core::{Change, EndListeners, ErrorKind, SessionId};
-use rusqlite::Connection;
+use revocable_core::{Change, ErrorKind, SessionId};
 
 use super::batch::Batches;
 use super::checkpoints::Checkpoints;
@@ -40,14 +39,13 @@ pub(super) struct Thread {
 
 impl Thread {
     pub(super) fn new(
-        connection: Connection,
+        batches: Batches,
         location: Location,
-        listeners: Arc<EndListeners>,
         queue: Arc<Queue>,
         claim: Claim,
     ) -> Self {
         Self {
-            batches: Batches::new(connection, location.clone(), listeners),
+            batches,
             queue,
             location,
             checkpoints: Checkpoints::new(),
@@ -133,11 +131,13 @@ impl Thread {
     /// end. A reader at just that time may still keep the log from starting
     /// over.
     fn checkpoint(&mut self, len: u64) {
+        self.batches.end_views();
         let mode = self.checkpoints.begin(len);
         if let Err(fault) = self.try_checkpoint(mode) {
             let error = revocable_core::Error::from(fault);
             tracing::warn!(wal_bytes = len, %error, "the write-ahead log cannot be copied");
         }
+        self.batches.end_views();
     }
 
     fn try_checkpoint(&mut self, mode: &str) -> Result<(), Fault> {
@@ -198,22 +198,22 @@ fn are_many(free: u32, all: u32) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use revocable_core::EndListeners;
     use tempfile::TempDir;
 
     use super::*;
+    use crate::readers::Readers;
 
     fn thread() -> (TempDir, Thread) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("s.db");
         let location = Location::find(&path, Duration::ZERO, None).unwrap();
         let claim = Claim::take(&location, false).unwrap();
-        let thread = Thread::new(
-            location.open_writer().unwrap(),
-            location,
-            Arc::new(EndListeners::new()),
-            Arc::new(Queue::new(1)),
-            claim,
-        );
+        let readers = Readers::idle(&location);
+        let connection = location.open_writer().unwrap();
+        let listeners = Arc::new(EndListeners::new());
+        let batches = Batches::new(connection, location.clone(), listeners, readers);
+        let thread = Thread::new(batches, location, Arc::new(Queue::new(1)), claim);
         (folder, thread)
     }
 

@@ -158,17 +158,44 @@ fn a_full_store_refuses_no_sweep_of_epochs() {
     drop(store);
     assert_eq!(sweep_without_room(&place), (0, old.len() as u64));
 }
+
 #[test]
 fn the_log_stays_bounded_when_writing_never_stops() {
     let place = Place::new();
     let store = place.open();
+    stays_bounded(&place, &store);
+}
+
+#[test]
+fn the_log_stays_bounded_although_alone_on_the_file_readers_keep_their_views() {
+    let place = Place::new();
+    let builder = SqliteStore::builder(place.path());
+    let store = builder.exclusive(true).reader_connections(8);
+    let store = store.open().unwrap();
+    let alice = create(&store, "alice");
+    thread::scope(|scope| {
+        let (looked_up, other) = std::sync::mpsc::channel();
+        let (over, waiting) = std::sync::mpsc::channel::<()>();
+        let (store, id) = (&store, alice.id);
+        // Reads once and never again.
+        scope.spawn(move || {
+            looked_up.send(lookup(store, id)).unwrap();
+            let _ = waiting.recv();
+        });
+        assert!(other.recv().unwrap().is_some());
+        stays_bounded(&place, store);
+        drop(over);
+    });
+}
+
+fn stays_bounded(place: &Place, store: &SqliteStore) {
     let stop = std::sync::atomic::AtomicBool::new(false);
     let longest = thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
-                let alice = create(&store, "alice");
+                let alice = create(store, "alice");
                 while !stop.load(std::sync::atomic::Ordering::Relaxed) {
-                    assert!(lookup(&store, alice.id).is_some());
+                    assert!(lookup(store, alice.id).is_some());
                 }
             });
         }
@@ -179,7 +206,7 @@ fn the_log_stays_bounded_when_writing_never_stops() {
                 ..record("bob")
             };
             block_on(store.create(request(record.clone()))).unwrap();
-            revoke(&store, record.id);
+            revoke(store, record.id);
             longest = longest.max(fs::metadata(place.beside("-wal")).unwrap().len());
         }
         stop.store(true, std::sync::atomic::Ordering::Relaxed);

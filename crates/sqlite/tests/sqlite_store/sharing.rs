@@ -56,6 +56,46 @@ fn a_file_that_cannot_be_locked_is_not_opened() {
 }
 
 #[test]
+fn alone_on_its_file_every_thread_sees_each_acknowledged_write() {
+    let place = Place::new();
+    let store = &exclusively(&place).unwrap();
+    let turn = &Barrier::new(4);
+    let session = &std::sync::Mutex::new(None);
+    let wrong = &std::sync::Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(move || {
+                for round in 0..300 {
+                    turn.wait();
+                    let record: revocable_core::Record = session.lock().unwrap().clone().unwrap();
+                    let live = round % 3 != 2;
+                    if lookup(store, record.id) != live.then_some(record) {
+                        wrong.lock().unwrap().push(round);
+                    }
+                    turn.wait();
+                }
+            });
+        }
+        for round in 0..300 {
+            let mut record = session.lock().unwrap();
+            *record = match record.take() {
+                // Not touched, to be found as it is again.
+                Some(same) if round % 3 == 1 => Some(same),
+                Some(ended) if round % 3 == 2 => {
+                    revoke(store, ended.id).unwrap();
+                    Some(ended)
+                }
+                _ => Some(create(store, "alice")),
+            };
+            drop(record);
+            turn.wait();
+            turn.wait();
+        }
+    });
+    assert_eq!(*wrong.lock().unwrap(), [0; 0]);
+}
+
+#[test]
 fn the_changes_of_others_are_counted_and_own_ones_are_not() {
     let place = Place::new();
     let (here, there) = (place.open(), place.open());

@@ -51,9 +51,10 @@ impl Fixture {
         let heard = Arc::new(Heard::default());
         let listener: Arc<dyn EndListener> = heard.clone();
         listeners.add(Arc::downgrade(&listener));
+        let readers = Readers::idle(&location);
         Self {
             folder,
-            batches: Batches::new(connection, location, listeners),
+            batches: Batches::new(connection, location, listeners, readers),
             heard,
         }
     }
