@@ -7,6 +7,8 @@ use std::sync::{Arc, RwLock};
 use std::time::SystemTime;
 
 use foldhash::fast::RandomState;
+use quick_cache::UnitWeighter;
+use quick_cache::sync::DefaultLifecycle;
 use revocable::{Bucket, Record, SessionId, Token, UserId};
 use rusqlite::{Connection, OpenFlags, params};
 
@@ -181,6 +183,33 @@ impl BareMoka {
             .eviction_policy(moka::policy::EvictionPolicy::lru())
             .max_capacity(2 * records.len() as u64)
             .build_with_hasher(RandomState::default());
+        for record in records {
+            cache.insert(record.id, Arc::clone(record));
+        }
+        Self(cache)
+    }
+
+    /// The record with this ID.
+    pub fn get(&self, id: SessionId) -> Option<Arc<Record>> {
+        self.0.get(&id)
+    }
+}
+
+/// A quick_cache of records, which is what `CachedStore` keeps them in.
+#[derive(Debug)]
+pub struct BareCache(quick_cache::sync::Cache<SessionId, Arc<Record>, UnitWeighter, RandomState>);
+
+impl BareCache {
+    /// A cache of these records.
+    pub fn new(records: &[Arc<Record>]) -> Self {
+        let capacity = 2 * records.len();
+        let cache = quick_cache::sync::Cache::with(
+            capacity,
+            capacity as u64,
+            UnitWeighter,
+            RandomState::default(),
+            DefaultLifecycle::default(),
+        );
         for record in records {
             cache.insert(record.id, Arc::clone(record));
         }

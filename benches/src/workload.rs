@@ -84,6 +84,11 @@ pub fn in_sqlite(file: &Path) -> Result<Sessions> {
     sessions(SqliteStore::open(file)?)
 }
 
+/// Sessions in a SQLite file that this store has to itself.
+pub fn exclusively_in_sqlite(file: &Path) -> Result<Sessions> {
+    sessions(SqliteStore::builder(file).exclusive(true).open()?)
+}
+
 /// Sessions in a sled folder.
 pub fn in_sled(folder: &Path) -> Result<Sessions> {
     sessions(SledStore::open(folder)?)

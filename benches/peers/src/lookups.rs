@@ -32,6 +32,10 @@ pub(crate) fn measure(
     let in_own = fill(&Own(workload::in_sqlite(file)?), SESSIONS);
     let own = Arc::new(Own(workload::in_sqlite(file)?));
 
+    let file = &folder.join("exclusive.db");
+    let in_exclusive = fill(&Own(workload::in_sqlite(file)?), SESSIONS);
+    let exclusive = Arc::new(Own(workload::exclusively_in_sqlite(file)?));
+
     let file = &folder.join(TOWER);
     let filling = SqliteFile::open(file, Synchronous::Off);
     let in_tower = fill(&filling.store(), SESSIONS);
@@ -51,6 +55,7 @@ pub(crate) fn measure(
     }
 
     checked(&*own, &in_own);
+    checked(&*exclusive, &in_exclusive);
     checked(&*tower, &in_tower);
     checked(&memory, &in_memory);
     checked(&tower_memory, &in_tower_memory);
@@ -58,6 +63,12 @@ pub(crate) fn measure(
 
     let alone = vec![
         one_client("SQLite lookup, one client: Revocable", &*own, &in_own, 60),
+        one_client(
+            "SQLite lookup, one client: exclusive Revocable",
+            &*exclusive,
+            &in_exclusive,
+            60,
+        ),
         one_client(
             "SQLite lookup, one client: tower-sessions",
             &*tower,
@@ -95,6 +106,13 @@ pub(crate) fn measure(
         let name = |peer| format!("SQLite lookup, {label}: {peer}");
         [
             on_tasks(&name("Revocable"), runtime, tasks, &own, &in_own),
+            on_tasks(
+                &name("exclusive Revocable"),
+                runtime,
+                tasks,
+                &exclusive,
+                &in_exclusive,
+            ),
             on_tasks(&name("tower-sessions"), runtime, tasks, &tower, &in_tower),
         ]
     };

@@ -90,9 +90,19 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     let (tower, guard) = ("tower-sessions", "session-guard");
     let at_most = Some(Target::AtMost(0.08));
     beside(&mut report, "SQLite lookup, one client", tower, at_most);
+    report.ratio(
+        "SQLite lookup, one client: exclusive",
+        "SQLite lookup, one client: tower",
+        at_most,
+    );
     beside(&mut report, "SQLite lookup, 1 task", tower, None);
     let at_least = Some(Target::AtLeast(2.0));
     per_second(&mut report, "SQLite lookup, 64 tasks", tower, at_least);
+    report.rate_ratio(
+        "SQLite lookup, 64 tasks: exclusive",
+        "SQLite lookup, 64 tasks: tower",
+        at_least,
+    );
     let at_least = Some(Target::AtLeast(8.0));
     per_second(&mut report, "durable create, 64 tasks", tower, at_least);
     beside(&mut report, "durable create, one client", tower, None);

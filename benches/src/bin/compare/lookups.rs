@@ -5,7 +5,7 @@ use std::path::Path;
 
 use futures_executor::block_on;
 use revocable::{CachedStore, MokaStore, Sessions, SqliteStore, Token};
-use revocable_benches::bare::{self, BareMap, BareMoka, BareSled, BareSqlite};
+use revocable_benches::bare::{self, BareCache, BareMap, BareMoka, BareSled, BareSqlite};
 use revocable_benches::jwt::Verifier;
 use revocable_benches::measure::{Contender, Measurement, interleave, one_by_one};
 use revocable_benches::workload::{self, Random, Request, is_right};
@@ -31,6 +31,12 @@ pub(crate) fn measure(
         .map(|request| Ok(block_on(store.lookup(bare::id(request)))?.unwrap()))
         .collect::<revocable::Result<Vec<_>>>()?;
     let map = BareMap::new(records);
+    let ids_in_small = bare::by_id(&in_small);
+    let records = ids_in_small
+        .iter()
+        .map(|request| Ok(block_on(small.store().lookup(bare::id(request)))?.unwrap()))
+        .collect::<revocable::Result<Vec<_>>>()?;
+    let small_map = BareMap::new(records);
 
     let moka = workload::sessions(MokaStore::with_capacity(SESSIONS as u64))?;
     let in_moka = workload::fill(&moka, SESSIONS)?;
@@ -39,6 +45,9 @@ pub(crate) fn measure(
     let file = &folder.join(SQLITE);
     let in_sqlite = workload::fill(&workload::in_sqlite(file)?, SESSIONS)?;
     let sqlite = workload::in_sqlite(file)?;
+    let exclusive_file = &folder.join("exclusive.db");
+    let in_exclusive = workload::fill(&workload::in_sqlite(exclusive_file)?, SESSIONS)?;
+    let exclusive = workload::exclusively_in_sqlite(exclusive_file)?;
     let ids_in_sqlite = bare::by_id(&in_sqlite);
     let bare = BareSqlite::open(file);
     assert_eq!(bare.count(), SESSIONS);
@@ -60,6 +69,7 @@ pub(crate) fn measure(
         .map(|request| Ok(block_on(cached.store().lookup(bare::id(request)))?.unwrap()))
         .collect::<revocable::Result<Vec<_>>>()?;
     let bare_moka = BareMoka::new(&records);
+    let bare_cache = BareCache::new(&records);
 
     let sled_folder = folder.join("sessions.sled");
     let in_sled = workload::fill(&workload::in_sled(&sled_folder)?, SESSIONS)?;
@@ -87,6 +97,7 @@ pub(crate) fn measure(
     refuses_what_it_must(&memory, &in_memory, &in_sqlite);
     refuses_what_it_must(&moka, &in_moka, &in_sqlite);
     refuses_what_it_must(&sqlite, &in_sqlite, &in_memory);
+    refuses_what_it_must(&exclusive, &in_exclusive, &in_memory);
     refuses_what_it_must(&cached, &in_cached, &in_sqlite);
     refuses_what_it_must(&sled, &in_sled, &in_sqlite);
     let contenders = vec![
@@ -105,6 +116,15 @@ pub(crate) fn measure(
             (16, 400),
             one_by_one(async |request| {
                 let record = map.get(bare::id(request));
+                record.is_some_and(|record| record.user.as_str() == &*request.user)
+            }),
+        ),
+        Contender::new(
+            "bare sharded map of a tenth: get by ID",
+            &ids_in_small,
+            (16, 400),
+            one_by_one(async |request| {
+                let record = small_map.get(bare::id(request));
                 record.is_some_and(|record| record.user.as_str() == &*request.user)
             }),
         ),
@@ -136,6 +156,12 @@ pub(crate) fn measure(
             one_by_one(async |request| is_right(sqlite.lookup(&*request.key).await, request)),
         ),
         Contender::new(
+            "exclusive SQLite: lookup",
+            &in_exclusive,
+            (16, 200),
+            one_by_one(async |request| is_right(exclusive.lookup(&*request.key).await, request)),
+        ),
+        Contender::new(
             "bare SQLite: point select of the same columns by ID",
             &ids_in_sqlite,
             (16, 200),
@@ -164,6 +190,15 @@ pub(crate) fn measure(
             &malformed,
             (16, 100),
             one_by_one(async |request| matches!(cached.lookup(&*request.key).await, Ok(None))),
+        ),
+        Contender::new(
+            "bare quick_cache: get by ID, Zipf 0.99",
+            &popular_ids,
+            (16, 400),
+            one_by_one(async |request| {
+                let record = bare_cache.get(bare::id(request));
+                record.is_some_and(|record| record.user.as_str() == &*request.user)
+            }),
         ),
         Contender::new(
             "bare moka: get by ID, Zipf 0.99",

@@ -36,6 +36,7 @@ const PICTURE: &[(&str, bool, &str)] = &[
     ("cached SQLite: hit", true, "CachedStore over SQLite, Zipf"),
     ("moka: lookup", true, "MokaStore"),
     ("sled: lookup", true, "SledStore"),
+    ("exclusive SQLite", true, "SqliteStore, exclusive"),
     ("SQLite: lookup", true, "SqliteStore"),
     ("JWT HS256: verify", false, "verify a JWT, HS256"),
     ("JWT ES256: verify", false, "verify a JWT, ES256"),

@@ -16,6 +16,12 @@ pub(crate) fn add(report: &mut Report) {
             Some(AtMost(1.25)),
         ),
         ("SQLite: lookup", es256, Some(AtMost(0.10))),
+        (
+            "exclusive SQLite",
+            "bare SQLite: point select",
+            Some(AtMost(1.25)),
+        ),
+        ("exclusive SQLite", es256, Some(AtMost(0.10))),
         ("sled: lookup", "bare sled: get", Some(AtMost(1.3))),
         (
             "cached SQLite: unknown",
@@ -35,8 +41,12 @@ pub(crate) fn add(report: &mut Report) {
             Some(AtMost(6.0)),
         ),
         // The floors, and what else people ask.
-        ("bare sharded map", hs256, None),
-        ("memory: store alone", "bare sharded map", None),
+        ("bare sharded map: get", hs256, None),
+        ("bare sharded map of a tenth", hs256, None),
+        ("memory: store alone", "bare sharded map: get", None),
+        ("bare quick_cache", hs256, None),
+        ("bare SQLite: point select", es256, None),
+        ("bare SQLite, many", "bare SQLite, few", None),
         ("token: parse and digest", hs256, None),
         ("cached SQLite: malformed", hs256, None),
         ("memory: lookup", es256, None),

@@ -6,6 +6,7 @@ use std::path::Path;
 use futures_executor::block_on;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use revocable::{Result, Sessions};
+use revocable_benches::bare::{self, BareSqlite};
 use revocable_benches::measure::{Contender, Measurement, interleave, one_by_one};
 use revocable_benches::workload::{self, Random, Request, is_right, login};
 
@@ -29,6 +30,11 @@ pub(crate) fn measure(
     let few_in_sqlite = workload::in_sqlite(&few_file)?;
     let many_in_sqlite = workload::in_sqlite(&many_file)?;
 
+    let bare = [
+        (&few_file, &of_few_in_sqlite),
+        (&many_file, &of_many_in_sqlite),
+    ]
+    .map(|(file, requests)| (BareSqlite::open(file), bare::by_id(requests)));
     let mut contenders: Vec<_> = [
         ("memory, few", &few_in_memory, &of_few_in_memory),
         ("memory, many", &many_in_memory, &of_many_in_memory),
@@ -42,6 +48,15 @@ pub(crate) fn measure(
         Contender::new(name, requests, (16, 200), one_by_one(answer))
     })
     .into();
+    for (select, (name, (_, requests))) in bare
+        .iter()
+        .map(|(bare, _)| bare.select())
+        .zip(["bare SQLite, few", "bare SQLite, many"].iter().zip(&bare))
+    {
+        let name = format!("{name} ({}): point select", requests.len());
+        let answer = one_by_one(async move |request: &Request| select(request));
+        contenders.push(Contender::new(name, requests, (16, 200), answer));
+    }
     let create = async |request: &Request| {
         let session = many_in_sqlite.create(login(&request.user).unwrap()).await;
         session.is_ok()
