@@ -36,3 +36,32 @@ pub fn client(request: &HttpRequest, proxies: &TrustedProxies) -> Client {
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+    use revocable_http::ForwardedBy;
+
+    use super::*;
+
+    #[test]
+    fn the_address_is_the_peers_or_what_trusted_proxies_say() {
+        let proxies = TrustedProxies::networks(ForwardedBy::XForwardedFor, ["10.0.0.0/8"]).unwrap();
+        for (peer, address) in [
+            (Some("10.0.0.7:1"), Some("198.51.100.1")),
+            (Some("203.0.113.9:1"), Some("203.0.113.9")),
+            // As of a Unix socket.
+            (None, None),
+        ] {
+            let mut request = TestRequest::get()
+                .insert_header(("x-forwarded-for", "198.51.100.1"))
+                .insert_header(("user-agent", "a browser"));
+            if let Some(peer) = peer {
+                request = request.peer_addr(peer.parse().unwrap());
+            }
+            let client = client(&request.to_http_request(), &proxies);
+            assert_eq!(client.ip(), address.map(|address| address.parse().unwrap()));
+            assert_eq!(client.user_agent(), Some("a browser"));
+        }
+    }
+}
