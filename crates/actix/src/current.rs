@@ -154,7 +154,8 @@ impl CurrentSession {
     /// What it rests on is [`Sessions::watch`], which says who has to call
     /// [`refresh_watches`](Sessions::refresh_watches) for what other processes
     /// do. The browser of an event stream connects again, without a session
-    /// then.
+    /// then. For a WebSocket wait for the [`Watch`](revocable_core::Watch) itself
+    /// beside the next message.
     ///
     /// ```
     /// use actix_web::{HttpResponse, web::Bytes};

@@ -11,11 +11,11 @@
 //! are as they are.
 //!
 //! ```text
-//! request    SessionMiddleware     reads the cookie, asks no store
-//!            └─ CsrfMiddleware     403, unless the request comes from the application
+//! request    SessionMiddleware    reads the cookie, asks no store
+//!            └─ CsrfMiddleware    403, unless the request comes from the application
 //!               └─ arguments      401, 403, 503; ask the store, once
 //!                  └─ handler
-//! response      SessionMiddleware     Set-Cookie, Cache-Control, Vary; errors too
+//! response   SessionMiddleware    Set-Cookie, Cache-Control, Vary; on errors too
 //! ```
 
 mod client;

@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
+use actix_web::http::StatusCode;
 use actix_web::http::header::HeaderMap;
 use actix_web::{Error, HttpMessage, HttpResponse};
 use revocable_core::ErrorKind;
@@ -119,20 +120,19 @@ impl Begun {
     /// The response, unless it was made without knowing whether there is a
     /// session, as if there were none.
     fn checked<B>(&self, response: ServiceResponse<B>) -> ServiceResponse<EitherBody<B>> {
-        if !self.unknown.get() || response.status().is_server_error() {
-            return response.map_into_left_body();
+        match self.unknown_behind(response.status()) {
+            None => response.map_into_left_body(),
+            Some(unknown) => response
+                .into_response(HttpResponse::from_error(unknown))
+                .map_into_right_body(),
         }
-        let unknown = revocable_core::Error::new(
-            ErrorKind::Unavailable,
-            "nobody knows whether the request has a session",
-        );
-        response
-            .into_response(HttpResponse::from_error(crate::Error::from(unknown)))
-            .map_into_right_body()
     }
 
-    /// The error, whose response will have what belongs to the session.
-    fn told_with(self, mut error: Error) -> Error {
+    /// The error, under the same condition, whose response will have what
+    /// belongs to the session.
+    fn told_with(self, error: Error) -> Error {
+        let status = error.as_response_error().status_code();
+        let mut error = self.unknown_behind(status).unwrap_or(error);
         let mut nothing = HeaderMap::new();
         self.request.apply(&mut FieldsMut(&mut nothing));
         if !nothing.is_empty() {
@@ -142,5 +142,17 @@ impl Begun {
             });
         }
         error
+    }
+
+    /// What has to be answered instead of this status, if an argument failed
+    /// and somebody has made "no session" of it.
+    fn unknown_behind(&self, status: StatusCode) -> Option<Error> {
+        (self.unknown.get() && !status.is_server_error()).then(|| {
+            let unknown = revocable_core::Error::new(
+                ErrorKind::Unavailable,
+                "nobody knows whether the request has a session",
+            );
+            crate::Error::from(unknown).into()
+        })
     }
 }

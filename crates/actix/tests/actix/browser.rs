@@ -148,6 +148,11 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
             web::scope("/guarded")
                 .wrap(middleware::from_fn(turned_away))
                 .route("", web::get().to(public)),
+        )
+        .service(
+            web::scope("/users")
+                .wrap(middleware::from_fn(only_users))
+                .route("", web::get().to(public)),
         );
 }
 
@@ -158,6 +163,18 @@ async fn turned_away(
     _: middleware::Next<impl MessageBody>,
 ) -> Result<ServiceResponse, Error> {
     Err(actix_web::error::ErrorImATeapot("not this way"))
+}
+
+/// One that takes a failing store for nobody.
+async fn only_users(
+    session: Option<Session>,
+    request: actix_web::dev::ServiceRequest,
+    next: middleware::Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    match session {
+        Some(_) => next.call(request).await,
+        None => Err(actix_web::error::ErrorUnauthorized("nobody")),
+    }
 }
 
 /// What came back.

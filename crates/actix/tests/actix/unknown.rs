@@ -36,10 +36,12 @@ async fn an_error_that_an_argument_swallows_logs_nobody_out() {
     let (site, mut browser) = (Site::new(), Browser::default());
     assert_eq!(browser.get(&site, "/trap").await.status, 401);
     assert_eq!(browser.get(&site, "/caught").await.body, "nobody");
+    assert_eq!(browser.get(&site, "/users").await.status, 401);
     browser.log_in(&site, "alice").await;
     assert_eq!(browser.get(&site, "/trap").await.body, "alice");
+    assert_eq!(browser.get(&site, "/users").await.body, "public");
     site.store.set_down(true);
-    for path in ["/trap", "/caught"] {
+    for path in ["/trap", "/caught", "/users"] {
         let answer = browser.get(&site, path).await;
         assert_eq!(answer.status, 503, "{path}");
         assert_eq!(answer.body, "Service Unavailable", "{path}");
