@@ -30,7 +30,7 @@ impl Stream for News {
     }
 }
 
-async fn events(request: CurrentSession) -> Result<HttpResponse> {
+pub(crate) async fn events(request: CurrentSession) -> Result<HttpResponse> {
     let events = request.until_ended(News { told: false }).await?;
     Ok(HttpResponse::Ok()
         .content_type("text/event-stream")

@@ -5,5 +5,6 @@ mod browser;
 mod csrf;
 mod events;
 mod sessions;
+mod sockets;
 mod store;
 mod unknown;
