@@ -58,11 +58,14 @@
 //! | `moka` | `MokaStore`: bounded, in memory |
 //! | `cache` | `CachedStore`: a cache in front of any store |
 //! | `http` | `http`: the cookie, protection from CSRF, the client's address, for any web framework |
+//! | `actix` | `actix`, and `http`: middleware and arguments of handlers for actix-web 4 |
 //!
 //! No async runtime is needed or started, and there is no unsafe code.
 
 pub mod guide;
 
+#[cfg(feature = "actix")]
+pub use revocable_actix as actix;
 #[cfg(feature = "cache")]
 pub use revocable_cache::{self as cache, CachedStore};
 #[cfg(feature = "http")]
