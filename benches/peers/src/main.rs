@@ -1,5 +1,5 @@
 //! Revocable beside other session stores, in one process: `peers [--quick]
-//! [--json FILE] [--dir FOLDER]`.
+//! [--json FILE] [--svg FILE] [--dir FOLDER]`.
 
 #![allow(
     clippy::unwrap_used,
@@ -19,16 +19,72 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use revocable_benches::options::{Options, sync_us};
+use revocable_benches::plot;
 use revocable_benches::report::{Report, Target};
 use revocable_benches::workload::Random;
 use tower_sessions_rusqlite_store::tokio_rusqlite::rusqlite;
 
-const USAGE: &str = "usage: peers [--quick] [--json FILE] [--dir FOLDER]
+const USAGE: &str = "usage: peers [--quick] [--json FILE] [--svg FILE] [--dir FOLDER]
 
 --quick        fewer rounds: a first impression in about a minute
 --json FILE    writes the results to a file as well
+--svg FILE     draws some of them
 --dir FOLDER   where the databases go; the folder of this program unless told.
                It has to be on a disk: in memory nothing is durable.";
+
+/// What is drawn: what it is measured as, whether it is ours, its label.
+const PICTURE: &[(&str, bool, &str)] = &[
+    (
+        "memory lookup, one client: Revocable",
+        true,
+        "look up, memory: Revocable",
+    ),
+    (
+        "memory lookup, one client: tower",
+        false,
+        "look up, memory: tower-sessions",
+    ),
+    (
+        "memory lookup, one client: session-guard, all",
+        false,
+        "look up, memory: session-guard",
+    ),
+    (
+        "SQLite lookup, one client: exclusive",
+        true,
+        "look up, SQLite: Revocable, exclusive",
+    ),
+    (
+        "SQLite lookup, one client: Revocable",
+        true,
+        "look up, SQLite: Revocable",
+    ),
+    (
+        "SQLite lookup, one client: tower",
+        false,
+        "look up, SQLite: tower-sessions",
+    ),
+    (
+        "durable revoke, 64 tasks: Revocable",
+        true,
+        "revoke, durable, 64 tasks: Revocable",
+    ),
+    (
+        "durable revoke, 64 tasks: tower",
+        false,
+        "revoke, durable, 64 tasks: tower-sessions",
+    ),
+    (
+        "durable create, 64 tasks: Revocable",
+        true,
+        "create, durable, 64 tasks: Revocable",
+    ),
+    (
+        "durable create, 64 tasks: tower",
+        false,
+        "create, durable, 64 tasks: tower-sessions",
+    ),
+];
 
 const SESSIONS: usize = 100_000;
 const TASKS: usize = 64;
@@ -41,10 +97,6 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         eprintln!("{USAGE}");
         return Ok(ExitCode::from(2));
     };
-    if options.svg.is_some() {
-        eprintln!("{USAGE}");
-        return Ok(ExitCode::from(2));
-    }
     let folder = tempfile::tempdir_in(&options.dir)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(WORKERS)
@@ -118,6 +170,10 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     println!("{report}");
     if let Some(json) = &options.json {
         report.write_json(json)?;
+    }
+    if let Some(svg) = &options.svg {
+        let title = format!("Median time a call, {SESSIONS} sessions; durable: in SQLite");
+        std::fs::write(svg, plot::svg(&title, &report.bars(PICTURE)))?;
     }
     Ok(ExitCode::SUCCESS)
 }
