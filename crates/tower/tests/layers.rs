@@ -488,6 +488,23 @@ fn a_body_ends_the_moment_its_session_is_revoked() {
 }
 
 #[test]
+fn a_stream_that_always_has_something_ends_too() {
+    let world = World::new();
+    let (_, session) = block_on(world.sessions.create("alice")).unwrap();
+    let watch = block_on(world.sessions.watch(session.id())).unwrap();
+    let items = (0..3).map(|_| Err("item")).collect();
+    let mut stream = UntilEnded::new(frames::Frames(items), watch);
+    let mut next = || {
+        let mut context = Context::from_waker(Waker::noop());
+        futures_core::Stream::poll_next(Pin::new(&mut stream), &mut context)
+    };
+    assert!(matches!(next(), Poll::Ready(Some(_))));
+    block_on(world.sessions.revoke(session.id())).unwrap();
+    assert!(matches!(next(), Poll::Ready(None)));
+    assert!(matches!(next(), Poll::Ready(None)));
+}
+
+#[test]
 fn nothing_secret_is_shown() {
     let (world, mut browser) = (World::new(), Browser::default());
     world.send(&mut browser, "/log-in");
