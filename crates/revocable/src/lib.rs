@@ -58,6 +58,8 @@
 //! | `moka` | `MokaStore`: bounded, in memory |
 //! | `cache` | `CachedStore`: a cache in front of any store |
 //! | `http` | `http`: the cookie, protection from CSRF, the client's address, for any web framework |
+//! | `tower` | `tower`: sessions and protection from CSRF as middleware, for axum, hyper, tonic |
+//! | `axum` | `tower::axum`: extractors for axum |
 //! | `actix` | `actix`, and `http`: middleware and arguments of handlers for actix-web 4 |
 //!
 //! No async runtime is needed or started, and there is no unsafe code.
@@ -78,6 +80,8 @@ pub use revocable_moka::{self as moka, MokaStore};
 pub use revocable_sled::{self as sled, SledStore};
 #[cfg(feature = "sqlite")]
 pub use revocable_sqlite::{self as sqlite, SqliteStore};
+#[cfg(feature = "tower")]
+pub use revocable_tower as tower;
 
 #[doc(inline)]
 pub use revocable_core::*;

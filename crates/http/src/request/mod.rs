@@ -158,6 +158,16 @@ impl RequestSession {
         &self.shared.web.sessions
     }
 
+    /// Whether [`renew_if_due`](Self::renew_if_due) has something to do.
+    pub fn is_renewal_due(&self) -> bool {
+        let state = self.state();
+        state.change.is_none()
+            && self.shared.presented.token().is_some()
+            && (state.found.as_ref())
+                .and_then(|found| found.session.as_ref())
+                .is_some_and(Session::renewal_due)
+    }
+
     /// Renews the session's token if it is time and the handler has asked for
     /// the session: to be called between the handler and [`apply`](Self::apply).
     ///
@@ -250,11 +260,9 @@ impl RequestSession {
 
     /// The token to be renewed, if it is time.
     fn due(&self) -> Option<Token> {
-        let state = self.state();
-        let session = state.found.as_ref()?.session.as_ref()?;
-        let token = self.shared.presented.token()?;
         // A session that has a new token since, or is new, is not due.
-        session.renewal_due().then(|| token.clone())
+        let token = self.shared.presented.token();
+        token.filter(|_| self.is_renewal_due()).cloned()
     }
 
     fn cookie(&self) -> &CookiePolicy {

@@ -301,8 +301,11 @@ fn a_token_is_renewed_when_it_is_time() {
     assert!(!changes_cookie(&browser.end(&request)));
 
     let request = browser.begin();
+    assert!(!request.is_renewal_due());
     block_on(request.session()).unwrap();
+    assert!(request.is_renewal_due());
     assert!(changes_cookie(&browser.end(&request)));
+    assert!(!request.is_renewal_due());
     assert_ne!(browser.cookie, before);
     let found = block_on(browser.begin().session()).unwrap().unwrap();
     assert_eq!(found.id(), session.id());

@@ -1,0 +1,51 @@
+//! The example as a process, on a free port.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+pub(crate) struct Server {
+    process: Child,
+    pub(crate) port: u16,
+}
+
+impl Server {
+    /// Starts it and waits until it listens.
+    pub(crate) fn start(file: &Path) -> Self {
+        let mut process = command(&["--file", file.to_str().unwrap()])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let stdout = process.stdout.take().unwrap();
+        BufReader::new(stdout).read_line(&mut line).unwrap();
+        let port = line.trim().trim_end_matches('/').rsplit(':').next();
+        let port = port.and_then(|port| port.parse().ok());
+        let Some(port) = port else {
+            let _ = process.kill();
+            panic!("it does not say where it listens: {line:?}");
+        };
+        Self { process, port }
+    }
+
+    /// As a power cut would, as far as a process can tell.
+    pub(crate) fn kill(self) {}
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// As a newcomer starts it. Built already, or built here; on Unix cargo gives its
+/// process to the program, so that the end of the one is that of the other.
+pub(crate) fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO"));
+    command
+        .args(["run", "--quiet", "--example", "login", "--"])
+        .args(arguments)
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    command
+}
