@@ -255,6 +255,13 @@ fn a_request_that_another_site_has_forged_does_nothing() {
 }
 
 #[test]
+fn help_is_no_error() {
+    let output = server::command(&["--help"]).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("--file"));
+}
+
+#[test]
 fn an_option_that_is_not_there_is_an_error_that_names_those_that_are() {
     let output = server::command(&["--nonsense"]).output().unwrap();
     assert_eq!(output.status.code(), Some(1));

@@ -48,9 +48,13 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 
 use app::App;
-use options::Options;
+use options::{Options, USAGE};
 
 fn main() -> ExitCode {
+    if std::env::args().any(|argument| argument == "--help") {
+        println!("{USAGE}");
+        return ExitCode::SUCCESS;
+    }
     let options = match Options::parse(std::env::args().skip(1)) {
         Ok(options) => options,
         Err(text) => {

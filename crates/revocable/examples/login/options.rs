@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-const USAGE: &str = "\
+pub(crate) const USAGE: &str = "\
 cargo run --example login -- [OPTIONS]
 
   --port NUMBER       where to listen on this machine (default: a free port)
@@ -43,7 +43,6 @@ impl Options {
                 }
                 "--file" => file = value()?.into(),
                 "--insecure-cookie" => insecure_cookie = true,
-                "--help" => return Err(USAGE.to_owned()),
                 _ => return Err(format!("there is no option {option:?}\n\n{USAGE}")),
             }
         }
