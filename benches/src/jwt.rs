@@ -78,8 +78,18 @@ impl Verifier {
 
     /// Whether the JWT is good and of the right user.
     pub fn is_right(&self, request: &Request) -> bool {
-        decode::<Claims>(&request.key, &self.verifying, &self.validation)
-            .is_ok_and(|jwt| jwt.claims.sub == *request.user && jwt.claims.role == ROLE)
+        self.verify(&request.key)
+            .is_some_and(|claims| claims.sub == *request.user && claims.role == ROLE)
+    }
+
+    /// Whose JWT it is, if it is good.
+    pub fn user(&self, jwt: &str) -> Option<String> {
+        self.verify(jwt.as_bytes()).map(|claims| claims.sub)
+    }
+
+    fn verify(&self, jwt: &[u8]) -> Option<Claims> {
+        let verified = decode::<Claims>(jwt, &self.verifying, &self.validation);
+        verified.ok().map(|verified| verified.claims)
     }
 }
 
