@@ -7,6 +7,7 @@
 //! | [`durability`] | what an acknowledged write survives, store by store |
 //! | [`proof`] | how the stores were attacked, and what is not covered |
 //! | [`threats`] | what an attacker may have, and what holds |
+//! | [`web`] | cookies, forged requests, forms and single pages, and who meets which requirement of ASVS |
 //! | [`writing_a_store`] | a store of your own, checked against the contract |
 //!
 //! The modules hold text only.
@@ -25,6 +26,9 @@ pub mod proof {}
 
 #[doc = include_str!("threats.md")]
 pub mod threats {}
+
+#[doc = include_str!("web.md")]
+pub mod web {}
 
 #[doc = include_str!("writing_a_store.md")]
 pub mod writing_a_store {}
