@@ -21,9 +21,10 @@ pub(crate) struct Readers {
     /// Nobody else writes to the file: so a lookup may use the view of the one
     /// before, as long as this store has committed nothing since.
     keep_views: bool,
-    /// How often that may have been. Added to before anybody is told of a
-    /// commit, and read before a view begins: so a view whose count is still
-    /// the present one has everything that was acknowledged.
+    /// Twice how often that may have been, and odd while it may be happening.
+    /// Read before a view begins: so a view whose count is still the present one
+    /// has everything that was acknowledged, and, since it is odd from before
+    /// a commit can be seen, everything that any other lookup has seen.
     commits: AtomicU64,
     /// `None` after a failure, until the next use opens another, and after
     /// the close.
@@ -97,9 +98,21 @@ impl Readers {
         self
     }
 
+    /// Runs what may commit, or what views would be in the way of. Meanwhile
+    /// every lookup has a view of its own: one that began before a commit would
+    /// still find what another lookup has seen revoked already.
+    pub(crate) fn without_views<T>(&self, change: impl FnOnce() -> T) -> T {
+        self.commits.fetch_or(1, Ordering::SeqCst);
+        let changed = change();
+        self.committed();
+        changed
+    }
+
     /// The writer has committed, or may have.
     pub(crate) fn committed(&self) {
-        self.commits.fetch_add(1, Ordering::Release);
+        // Also if it was odd, and also if a panic has left it so.
+        self.commits.fetch_or(1, Ordering::SeqCst);
+        self.commits.fetch_add(1, Ordering::SeqCst);
     }
 
     /// Reads with a free connection, or waits for one: as long as another
@@ -118,14 +131,17 @@ impl Readers {
             return self.read(read);
         }
         self.with(|reader| {
-            reader.keep_view(self.commits.load(Ordering::Acquire))?;
+            match self.commits.load(Ordering::SeqCst) {
+                commits if commits.is_multiple_of(2) => reader.keep_view(commits)?,
+                _ => reader.end_view()?,
+            }
             read(&reader.connection)
         })
     }
 
     /// Ends all views: an old one keeps the log from being copied, and one from
     /// before it was copied keeps it from starting over. Waits for the reads
-    /// that are going on.
+    /// that are going on. [Meanwhile](Self::without_views) no other should begin.
     pub(crate) fn end_views(&self) {
         if !self.keep_views {
             return;
@@ -271,6 +287,47 @@ mod tests {
         assert_eq!(readers.look_up(epoch).unwrap(), before + 2);
     }
 
+    /// As another thread does, which begins with another connection.
+    fn elsewhere<T: Send>(read: impl FnOnce() -> T + Send) -> T {
+        std::thread::scope(|scope| scope.spawn(read).join().unwrap())
+    }
+
+    #[test]
+    fn what_one_lookup_has_seen_no_later_one_misses() {
+        let (_folder, readers) = readers(2);
+        let readers = readers.keep_views(true);
+        // Both connections have a view of the time before.
+        let before = readers.look_up(epoch).unwrap();
+        let inner = readers.look_up(|_| readers.look_up(epoch)).unwrap();
+        assert_eq!(inner, before);
+        readers.without_views(|| {
+            advance(&readers.location);
+            // Nobody was told of the commit, but it shows.
+            for _ in 0..4 {
+                assert_eq!(readers.look_up(epoch).unwrap(), before + 1);
+                assert_eq!(elsewhere(|| readers.look_up(epoch)).unwrap(), before + 1);
+            }
+        });
+        assert_eq!(readers.look_up(epoch).unwrap(), before + 1);
+    }
+
+    #[test]
+    fn views_are_kept_again_after_a_panic() {
+        let (_folder, readers) = readers(1);
+        let readers = readers.keep_views(true);
+        let panicked = catch_unwind(AssertUnwindSafe(|| {
+            readers.without_views(|| panic!("a defect"));
+        }));
+        assert!(panicked.is_err());
+        let before = readers.look_up(epoch).unwrap();
+        advance(&readers.location);
+        assert_eq!(readers.look_up(epoch).unwrap(), before + 1);
+        readers.without_views(|| readers.committed());
+        readers.look_up(epoch).unwrap();
+        advance(&readers.location);
+        assert_eq!(readers.look_up(epoch).unwrap(), before + 1);
+    }
+
     #[test]
     fn no_view_is_kept_of_a_file_that_others_write_to() {
         let (_folder, readers) = readers(1);
@@ -305,9 +362,13 @@ mod tests {
         advance(&readers.location);
         let (busy, ..) = checkpoint();
         assert!(busy);
-        readers.end_views();
-        let (busy, frames, copied) = checkpoint();
-        assert!(!busy && frames == copied);
+        readers.without_views(|| {
+            readers.end_views();
+            // A lookup that comes in between is not in the way.
+            readers.look_up(epoch).unwrap();
+            let (busy, frames, copied) = checkpoint();
+            assert!(!busy && frames == copied);
+        });
         // And lookups go on.
         readers.look_up(epoch).unwrap();
     }

@@ -17,7 +17,7 @@ use crate::readers::Readers;
 pub(crate) struct Batches {
     location: Location,
     listeners: Arc<EndListeners>,
-    /// Told of a commit before anybody else.
+    /// Know of a commit before it is one.
     readers: Arc<Readers>,
     /// `None` after a failure that leaves its state in doubt, until the next
     /// batch opens another.
@@ -177,9 +177,7 @@ impl Batches {
         }
         let readers = Arc::clone(&self.readers);
         let connection = self.connection().map_err(Broken::Everybody)?;
-        let result = Self::transact_on(connection, requests, scout, savepoints);
-        // Whatever came of it: a commit may be there although it failed.
-        readers.committed();
+        let result = Self::transact_on(connection, &readers, requests, scout, savepoints);
         let in_doubt = match &result {
             Err(Broken::Unknown(_) | Broken::Panic(_)) => true,
             Err(Broken::Request(fault)) => fault.is_structural(),
@@ -196,6 +194,7 @@ impl Batches {
 
     fn transact_on(
         connection: &Connection,
+        readers: &Readers,
         requests: &mut [Box<dyn Queued>],
         scout: Option<&Connection>,
         savepoints: Savepoints,
@@ -254,7 +253,8 @@ impl Batches {
         if only_trials {
             return try_out(connection);
         }
-        let Err(error) = execute(connection, "COMMIT") else {
+        // Also a commit that failed may be there.
+        let Err(error) = readers.without_views(|| execute(connection, "COMMIT")) else {
             return Ok(());
         };
         let fault = Fault::at_commit(error);
@@ -284,10 +284,9 @@ impl Batches {
             .ok_or_else(|| Fault::new(ErrorKind::Unavailable, "the writer has no connection"))
     }
 
-    /// Before the log is copied, so that all of it can be, and after, so that
-    /// the next commit can start it over.
-    pub(super) fn end_views(&self) {
-        self.readers.end_views();
+    /// Those whose views are in the way when the log is copied.
+    pub(super) fn readers(&self) -> Arc<Readers> {
+        Arc::clone(&self.readers)
     }
 
     /// Answers how often others have written to the file. It has to be this
@@ -322,9 +321,10 @@ impl Batches {
     /// The application's own limit does not stand in the way of a revocation.
     fn make_room(&self, beyond_limit: bool) {
         if let Some(connection) = &self.connection {
-            self.end_views();
-            let _ = run_pragma(connection, "PRAGMA wal_checkpoint(PASSIVE)");
-            self.end_views();
+            self.readers.without_views(|| {
+                self.readers.end_views();
+                let _ = run_pragma(connection, "PRAGMA wal_checkpoint(PASSIVE)");
+            });
             if beyond_limit {
                 let _ = self.location.unlimit(connection);
             }

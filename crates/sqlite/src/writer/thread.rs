@@ -131,13 +131,16 @@ impl Thread {
     /// end. A reader at just that time may still keep the log from starting
     /// over.
     fn checkpoint(&mut self, len: u64) {
-        self.batches.end_views();
         let mode = self.checkpoints.begin(len);
-        if let Err(fault) = self.try_checkpoint(mode) {
+        let readers = self.batches.readers();
+        let copied = readers.without_views(|| {
+            readers.end_views();
+            self.try_checkpoint(mode)
+        });
+        if let Err(fault) = copied {
             let error = revocable_core::Error::from(fault);
             tracing::warn!(wal_bytes = len, %error, "the write-ahead log cannot be copied");
         }
-        self.batches.end_views();
     }
 
     fn try_checkpoint(&mut self, mode: &str) -> Result<(), Fault> {
