@@ -50,6 +50,8 @@ pub(crate) fn add(report: &mut Report) {
         ("token: parse and digest", hs256, None),
         ("cached SQLite: malformed", hs256, None),
         ("memory: lookup", es256, None),
+        ("cached SQLite: hit", es256, None),
+        ("exclusive SQLite", hs256, None),
         ("moka: lookup", hs256, None),
         ("bare moka: get", hs256, None),
         ("SQLite: lookup", hs256, None),
