@@ -72,11 +72,11 @@ impl<S: SessionStore> CachedStoreBuilder<S> {
         self
     }
 
-    /// Where a write goes on whose caller went away, for stores that only work
-    /// inside a runtime: a function that hands a future to it, such as
-    /// `move |write| { handle.spawn(write); }`. It must not drop the future
-    /// before it is ready; what the write is about is served by the store until
-    /// then.
+    /// Where a write goes on whose caller went away, and the question about the
+    /// changes of others, for stores that only work inside a runtime: a function
+    /// that hands a future to it, such as `move |work| { handle.spawn(work); }`.
+    /// It must not drop the future before it is ready; what the write is about
+    /// is served by the store until then.
     ///
     /// Unless told otherwise it is a thread of the cache's own.
     pub fn finish_with(

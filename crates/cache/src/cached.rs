@@ -41,7 +41,7 @@ use crate::stamps::Reach;
 ///   knowledge may be that nobody did: a lookup that starts later than that
 ///   after a revocation by another process returned never finds the session.
 ///   The store is asked at most so often, a change by anybody else empties the
-///   cache, and if the store cannot answer nothing is served from the cache.
+///   cache, and until the store has answered nothing is served from the cache.
 ///   Before anybody is told that a session was not used for too long, or gets a
 ///   new token, the store is [asked](SessionStore::lookup_fresh) in any case.
 /// - **Unknown**: refused, unless the application
@@ -65,7 +65,8 @@ use crate::stamps::Reach;
 /// A write that has begun is carried to its end if its future is dropped,
 /// because only when its outcome is known may the cache answer again for the
 /// user that it is about. That is done on a thread of its own, started when it
-/// is needed first; for a store that needs its runtime for that, say so by
+/// is needed first, and so is the asking about others, for which no lookup
+/// waits; for a store that needs its runtime for that, say so by
 /// [`finish_with`](CachedStoreBuilder::finish_with).
 ///
 /// # Costs
@@ -138,6 +139,28 @@ impl<S: SessionStore> CachedStore<S> {
         self.entries.len()
     }
 
+    /// Whether the entries may be used. If it is time, asks the store about the
+    /// others, and waits for no answer: a store that counts with its writer
+    /// answers when that has the time, and a lookup waits for no writer. Until
+    /// the answer is there all do without the entries.
+    fn may_answer(&self) -> bool {
+        let Some(foreign) = &self.foreign else {
+            return true;
+        };
+        if foreign.is_known() {
+            return true;
+        }
+        let Some(turn) = foreign.turn() else {
+            return false;
+        };
+        let (store, entries) = (Arc::clone(&self.store), Arc::clone(&self.entries));
+        let asked = Carried::new(
+            &self.finisher,
+            async move { turn.ask(&*store, &entries).await },
+        );
+        asked.if_ready() == Some(true)
+    }
+
     /// A write: nothing that it may change is served from the cache until its
     /// outcome is known, whoever still waits.
     ///
@@ -191,11 +214,9 @@ impl<S: SessionStore> SessionStore for CachedStore<S> {
     }
 
     async fn lookup(&self, id: SessionId) -> Result<Option<Arc<Record>>> {
-        let may_answer = match &self.foreign {
-            None => true,
-            Some(foreign) => foreign.may_answer(&*self.store, &self.entries).await,
-        };
-        if may_answer && let Some(record) = self.entries.hit(id) {
+        if self.may_answer()
+            && let Some(record) = self.entries.hit(id)
+        {
             return Ok(Some(record));
         }
         let stamp = self.entries.stamp(id);
@@ -207,7 +228,7 @@ impl<S: SessionStore> SessionStore for CachedStore<S> {
     }
 
     fn lookup_now(&self, id: SessionId) -> Option<Result<Option<Arc<Record>>>> {
-        // Whoever has to ask about the others first has to wait for that.
+        // `lookup` asks about the others.
         if self
             .foreign
             .as_ref()

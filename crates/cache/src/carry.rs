@@ -5,7 +5,7 @@ use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use futures_executor::ThreadPool;
 
@@ -96,6 +96,17 @@ impl<T: Send + 'static> Carried<T> {
         Self {
             write: Some(Box::pin(write)),
             finisher: finisher.clone(),
+        }
+    }
+}
+
+impl<T: Send + 'static> Carried<T> {
+    /// What comes of it, if that takes no waiting; otherwise somebody else goes
+    /// on with it.
+    pub(crate) fn if_ready(mut self) -> Option<T> {
+        match Pin::new(&mut self).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(output) => Some(output),
+            Poll::Pending => None,
         }
     }
 }

@@ -40,19 +40,17 @@ impl Foreign {
         self.is_fresh(self.now())
     }
 
-    /// Whether the entries may be used. If it is time, asks the store first;
-    /// who comes meanwhile does not wait, and does without the entries.
+    /// The right to ask; `None` while somebody is asking.
+    pub(crate) fn turn(self: &Arc<Self>) -> Option<Turn> {
+        let taken = self.asking.swap(true, Ordering::SeqCst);
+        (!taken).then(|| Turn(Arc::clone(self)))
+    }
+
+    /// Asks the store; whether the entries may be used.
     ///
     /// If the store cannot answer they may not: then the lookup asks it, and
     /// says what is wrong.
-    pub(crate) async fn may_answer(&self, store: &impl SessionStore, entries: &Entries) -> bool {
-        let now = self.now();
-        if self.is_fresh(now) {
-            return true;
-        }
-        let Some(_turn) = Turn::take(&self.asking) else {
-            return false;
-        };
+    async fn ask(&self, store: &impl SessionStore, entries: &Entries) -> bool {
         // Somebody else may have asked before this turn.
         let now = self.now();
         if self.is_fresh(now) {
@@ -98,16 +96,16 @@ impl fmt::Debug for Foreign {
 }
 
 /// Only one at a time; also if its future is dropped.
-struct Turn<'a>(&'a AtomicBool);
+pub(crate) struct Turn(Arc<Foreign>);
 
-impl<'a> Turn<'a> {
-    fn take(asking: &'a AtomicBool) -> Option<Self> {
-        (!asking.swap(true, Ordering::SeqCst)).then_some(Self(asking))
+impl Turn {
+    pub(crate) async fn ask(self, store: &impl SessionStore, entries: &Entries) -> bool {
+        self.0.ask(store, entries).await
     }
 }
 
-impl Drop for Turn<'_> {
+impl Drop for Turn {
     fn drop(&mut self) {
-        self.0.store(false, Ordering::SeqCst);
+        self.0.asking.store(false, Ordering::SeqCst);
     }
 }
