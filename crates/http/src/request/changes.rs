@@ -27,9 +27,9 @@ impl RequestSession {
     ///
     /// # Errors
     ///
-    /// As for `create`, and if the old session cannot be looked up or ended. Then
-    /// nobody is logged in: nothing has the new session's token. If the future is
-    /// dropped, neither.
+    /// As for `create`, and if the old session cannot be looked up or ended, save
+    /// for damage to its record. Then nobody is logged in: nothing has the new
+    /// session's token. If the future is dropped, neither.
     pub async fn log_in<N>(&self, new: N) -> Result<Session>
     where
         N: TryInto<NewSession>,
@@ -53,6 +53,9 @@ impl RequestSession {
         let (token, session) = created?;
         if let Some(old) = old
             && let Err(error) = self.end(old.id, EndReason::Replaced).await
+            // Where damage keeps a session from being ended, it keeps everybody
+            // from using it: no reason to keep its user out.
+            && !(old.user.is_none() && error.kind() == ErrorKind::Corrupt)
         {
             // Nobody has its token; if this fails too, it expires.
             let _ = self.end(session.id(), EndReason::Replaced).await;

@@ -219,6 +219,27 @@ fn a_damaged_session_stands_in_the_way_of_no_login_and_no_logout() {
     assert_eq!(block_on(sessions.revoke_all_for_user("alice")).unwrap(), 1);
 }
 
+/// As one on a destroyed page of a file.
+#[test]
+fn a_session_that_damage_keeps_from_being_ended_keeps_nobody_out() {
+    let mut browser = Browser::new();
+    browser.log_in("alice");
+    let damaged = [Verb::Lookup, Verb::Revoke].map(|verb| (verb, ErrorKind::Corrupt));
+    browser.store.fail(&damaged);
+    let request = browser.begin();
+    assert!(block_on(request.log_out()).is_err());
+    assert!(!changes_cookie(&browser.end(&request)));
+    browser.log_in("bob");
+    browser.store.fail(&[]);
+    assert_eq!(browser.user().as_deref(), Some("bob"));
+
+    // What can be read can be used, so it has to be ended.
+    browser.store.fail(&damaged[1..]);
+    let request = browser.begin();
+    assert!(block_on(request.log_in("carol")).is_err());
+    assert!(!changes_cookie(&browser.end(&request)));
+}
+
 #[test]
 fn logging_out_everywhere_ends_every_session() {
     let mut browser = Browser::new();

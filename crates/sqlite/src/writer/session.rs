@@ -181,6 +181,9 @@ pub(super) fn remove(tx: &Tx<'_>, id: SessionId, reason: EndReason) -> Result<Op
     let Some(found) = tx.find(id)? else {
         return Ok(None);
     };
+    if let Some(scout) = tx.scout {
+        row::seek(scout, id)?;
+    }
     let key = id.as_bytes();
     if tx.write("DELETE FROM sessions WHERE id = ?1", params![key])? == 0 {
         return Ok(None);

@@ -134,12 +134,35 @@ fn a_destroyed_page_is_an_error_for_its_sessions_only() {
     block_on(store.health()).unwrap();
 }
 
+/// Whoever makes up a token can ask for such a revocation, and nobody's logout
+/// may fail for it.
 #[test]
-fn writing_stops_where_it_could_make_damage_worse() {
+fn what_cannot_be_revoked_stops_no_other_write() {
     let (place, records, victim) = with_a_destroyed_page();
     let store = place.open();
-    let error = block_on(store.revoke(victim.id, EndReason::LoggedOut)).unwrap_err();
+    for _ in 0..2 {
+        let error = block_on(store.revoke(victim.id, EndReason::LoggedOut)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt);
+    }
+    let error = block_on(store.revoke_all_for_user(revoke_all("alice"))).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt);
+    block_on(store.health()).unwrap();
+    assert!(revoke(&store, records[0].id).is_some());
+    create(&store, "bob");
+}
+
+#[test]
+fn writing_stops_where_it_could_make_damage_worse() {
+    let (place, records, _) = with_a_destroyed_page();
+    let store = place.open();
+    // The page of those beside it becomes so empty that the engine puts the
+    // two together.
+    let readable = records.iter().filter(|record| is_readable(&store, record));
+    let readable: Vec<_> = readable.map(|record| record.id).collect();
+    let error = readable[1..]
+        .iter()
+        .find_map(|id| block_on(store.revoke(*id, EndReason::LoggedOut)).err());
+    assert_eq!(error.unwrap().kind(), ErrorKind::Corrupt);
     for error in [
         block_on(store.create(request(record("alice")))).unwrap_err(),
         block_on(store.health()).unwrap_err(),
