@@ -99,6 +99,7 @@ pub(crate) fn router(app: App) -> revocable::Result<Router> {
         .route("/admin/end-user", post(admin::end_user))
         .route("/admin/end-everything", post(admin::end_everything))
         .route("/style.css", get(style))
+        .route("/private.js", get(private))
         .with_state(app)
         .layer(DefaultBodyLimit::max(MAX_FORM_LEN))
         .layer(CsrfLayer::new(csrf))
@@ -114,7 +115,7 @@ pub(crate) fn private_page(
     body: String,
 ) -> Html<String> {
     let navigation = html::navigation(&user.name, user.is_administrator, &token.0);
-    html::page(title, navigation + &body)
+    html::page(title, navigation + &body + html::PRIVATE)
 }
 
 async fn style() -> impl IntoResponse {
@@ -124,6 +125,16 @@ async fn style() -> impl IntoResponse {
             (header::CACHE_CONTROL, "max-age=300"),
         ],
         html::STYLE,
+    )
+}
+
+async fn private() -> impl IntoResponse {
+    (
+        [
+            (header::CONTENT_TYPE, "text/javascript"),
+            (header::CACHE_CONTROL, "max-age=300"),
+        ],
+        html::PRIVATE_SCRIPT,
     )
 }
 

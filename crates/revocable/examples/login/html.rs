@@ -118,20 +118,38 @@ impl Form {
     }
 }
 
+/// What a private page ends with.
+pub(crate) const PRIVATE: &str = "<script src=\"/private.js\"></script>";
+
+/// Browsers keep pages in memory for the button "back", Chromium also those with
+/// `no-store`, and after the logout too. So there is nothing on the page while it
+/// is kept, and when it comes back it asks again.
+pub(crate) const PRIVATE_SCRIPT: &str = r#""use strict";
+addEventListener("pagehide", () => document.body.replaceChildren());
+addEventListener("pageshow", (event) => event.persisted && location.reload());
+"#;
+
 pub(crate) const STYLE: &str = "\
 :root { color-scheme: light dark; font: 1rem/1.5 system-ui, sans-serif }
 body { margin: 0 }
-main { max-width: 36rem; margin: 0 auto; padding: 1rem }
-h1 { font-size: 1.5rem }
-nav { display: flex; flex-wrap: wrap; gap: .5rem 1rem }
+main { max-width: 36rem; margin: 0 auto; padding: 1rem; overflow-wrap: anywhere }
+h1 { font-size: 1.5rem; margin: .5rem 0 }
+a { color: light-dark(#15c, #8bf) }
+nav { display: flex; flex-wrap: wrap; gap: .25rem 1rem }
 nav span { font-weight: bold }
 form { margin: .75rem 0 }
 label { display: block; margin: .75rem 0 }
-input { display: block; width: 100%; box-sizing: border-box; font: inherit; padding: .5rem }
-button { font: inherit; padding: .5rem 1rem; min-height: 2.75rem }
+input { display: block; width: 100%; box-sizing: border-box }
+input, button { font: inherit; padding: .5rem 1rem; min-height: 2.75rem; border: 1px solid #8888; border-radius: .5rem }
+button { color: light-dark(#15c, #8bf); background: none; cursor: pointer }
+button:hover { background: #8882 }
 ul { list-style: none; padding: 0 }
-li { border: 1px solid #8886; border-radius: .5rem; padding: .75rem; margin: .75rem 0; overflow-wrap: anywhere }
+li, #live-status { border: 1px solid #8886; border-radius: .5rem; padding: .75rem; margin: .75rem 0 }
 li form { margin: .5rem 0 0 }
+li strong { color: light-dark(#075, #5c9) }
 small { display: block; opacity: .75 }
 #error { border-left: .25rem solid #c33; padding-left: .75rem }
+#live-status { border-left: .25rem solid #888 }
+#live-status[data-state=live] { border-left-color: #2a6 }
+#live-status[data-state=ended] { border-left-color: #c33 }
 ";
