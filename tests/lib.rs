@@ -2,6 +2,7 @@
 //! compiled, the code in the README at the top of the repository, and what
 //! several tests share.
 
+pub mod demo;
 pub mod durability;
 
 /// The README's code compiles.

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use crate::server::Server;
+use revocable_tests::demo::Server;
 
 /// A server that does not answer fails the test.
 const TIMEOUT: Duration = Duration::from_secs(60);

@@ -3,10 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "what fails here is to fail the test")]
 
 mod browser;
-mod server;
 
 use browser::Browser;
-use server::Server;
+use revocable_tests::demo::{self, Server};
 
 const PASSWORD: &str = "correct horse";
 /// More lines of a stream than come before the end of its session.
@@ -256,14 +255,14 @@ fn a_request_that_another_site_has_forged_does_nothing() {
 
 #[test]
 fn help_is_no_error() {
-    let output = server::command(&["--help"]).output().unwrap();
+    let output = demo::command(&["--help"]).output().unwrap();
     assert!(output.status.success(), "{output:?}");
     assert!(String::from_utf8_lossy(&output.stdout).contains("--file"));
 }
 
 #[test]
 fn an_option_that_is_not_there_is_an_error_that_names_those_that_are() {
-    let output = server::command(&["--nonsense"]).output().unwrap();
+    let output = demo::command(&["--nonsense"]).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     let error = String::from_utf8_lossy(&output.stderr);
     for word in ["--nonsense", "--port", "--file"] {

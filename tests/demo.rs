@@ -1,17 +1,21 @@
-//! The example as a process, on a free port.
+//! The example `login` as a process, on a free port.
+
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-pub(crate) struct Server {
+/// Ends with this value.
+pub struct Server {
     process: Child,
-    pub(crate) port: u16,
+    /// Where it listens, on loopback.
+    pub port: u16,
 }
 
 impl Server {
     /// Starts it and waits until it listens.
-    pub(crate) fn start(file: &Path) -> Self {
+    pub fn start(file: &Path) -> Self {
         let mut process = command(&["--file", file.to_str().unwrap()])
             .stdout(Stdio::piped())
             .spawn()
@@ -29,7 +33,7 @@ impl Server {
     }
 
     /// As a power cut would, as far as a process can tell.
-    pub(crate) fn kill(self) {}
+    pub fn kill(self) {}
 }
 
 impl Drop for Server {
@@ -41,7 +45,7 @@ impl Drop for Server {
 
 /// As a newcomer starts it. Built already, or built here; on Unix cargo gives its
 /// process to the program, so that the end of the one is that of the other.
-pub(crate) fn command(arguments: &[&str]) -> Command {
+pub fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO"));
     command
         .args(["run", "--quiet", "--example", "login", "--"])
