@@ -1,7 +1,7 @@
 //! Every page on a small screen.
 //!
-//! With `REVOCABLE_SCREENSHOTS=FOLDER` the screens are left there as PNG; two of them
-//! are in README.md.
+//! With `REVOCABLE_SCREENSHOTS=FOLDER` pictures are left there, as PNG; README.md shows two of
+//! them, from `docs`.
 
 use crate::demo::{Demo, LAPTOP, PASSWORD, PHONE, fill_in, fill_in_password};
 use crate::programs::Programs;
@@ -47,6 +47,6 @@ fn check(phone: &Browser, page: &str) {
     assert_eq!(width, SIZE.0, "{page}");
     if let Some(folder) = std::env::var_os("REVOCABLE_SCREENSHOTS") {
         let file = std::path::Path::new(&folder).join(format!("{page}.png"));
-        std::fs::write(file, phone.screenshot()).unwrap();
+        std::fs::write(file, phone.screenshot("main")).unwrap();
     }
 }

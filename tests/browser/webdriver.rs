@@ -147,7 +147,7 @@ impl Browser {
         text.as_str().unwrap().to_owned()
     }
 
-    /// The value of an expression of JavaScript, once it is true.
+    /// Waits until an expression of JavaScript is true.
     pub(crate) fn wait_until(&self, condition: &str) {
         let script = format!("return Boolean({condition})");
         let start = Instant::now();
@@ -167,7 +167,7 @@ impl Browser {
         }
     }
 
-    /// What a function body of JavaScript returns, or the promise of it.
+    /// What a function body of JavaScript returns.
     pub(crate) fn script(&self, body: &str) -> Value {
         let script = json!({ "script": body, "args": [] });
         self.post("execute/sync", script).unwrap()
@@ -192,9 +192,10 @@ impl Browser {
         self.devtools("Emulation.setDeviceMetricsOverride", metrics);
     }
 
-    /// What is on the screen, as PNG.
-    pub(crate) fn screenshot(&self) -> Vec<u8> {
-        let picture = self.get("screenshot").unwrap();
+    /// A picture of an element, as PNG.
+    pub(crate) fn screenshot(&self, selector: &str) -> Vec<u8> {
+        let element = self.element(selector);
+        let picture = self.get(&format!("element/{element}/screenshot")).unwrap();
         Base64::decode_vec(picture.as_str().unwrap()).unwrap()
     }
 
