@@ -18,7 +18,10 @@ use std::process::ExitCode;
 use libtest_mimic::{Arguments, Completion, Trial};
 use programs::Programs;
 
-const TESTS: [(&str, fn(&Programs)); 9] = [
+/// Fails by a panic.
+type Test = fn(&Programs);
+
+const TESTS: [(&str, Test); 9] = [
     (
         "logging_out_everywhere_ends_the_other_browsers_requests_and_its_stream",
         clicks::logging_out_everywhere,
