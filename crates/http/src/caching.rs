@@ -43,7 +43,7 @@ pub fn no_store(headers: &mut impl HeadersMut) {
     headers.replace_field("cache-control", &value);
     for name in TARGETED {
         if has(headers, name) {
-            headers.replace_field(name, b"no-store");
+            headers.replace_static_field(name, "no-store");
         }
     }
 }
@@ -52,13 +52,16 @@ pub fn no_store(headers: &mut impl HeadersMut) {
 /// response that was made for a user.
 pub fn no_store_by_default(headers: &mut impl HeadersMut) {
     if !has(headers, "cache-control") && !TARGETED.iter().any(|name| has(headers, name)) {
-        headers.replace_field("cache-control", b"no-store");
+        headers.replace_static_field("cache-control", "no-store");
     }
 }
 
 /// Tells caches that the response depends on the request's cookies (RFC 9110,
 /// section 12.5.5): adds `Cookie` to `Vary`, unless that has it or is `*`.
 pub fn vary_by_cookie(headers: &mut impl HeadersMut) {
+    if !has(headers, "vary") {
+        return headers.replace_static_field("vary", "Cookie");
+    }
     let mut value = Vec::new();
     for element in headers.fields("vary").flat_map(list) {
         if element == b"*" || element.eq_ignore_ascii_case(b"cookie") {

@@ -27,6 +27,12 @@ pub trait HeadersMut: Headers {
 
     /// Puts one field in the place of all that are there.
     fn replace_field(&mut self, name: &'static str, value: &[u8]);
+
+    /// The same with a value that is there for as long as the program, for maps
+    /// that need not copy it.
+    fn replace_static_field(&mut self, name: &'static str, value: &'static str) {
+        self.replace_field(name, value.as_bytes());
+    }
 }
 
 impl Headers for HeaderMap {
@@ -48,6 +54,13 @@ impl HeadersMut for HeaderMap {
         if let Ok(value) = HeaderValue::from_bytes(value) {
             self.insert(HeaderName::from_static(name), value);
         }
+    }
+
+    fn replace_static_field(&mut self, name: &'static str, value: &'static str) {
+        self.insert(
+            HeaderName::from_static(name),
+            HeaderValue::from_static(value),
+        );
     }
 }
 

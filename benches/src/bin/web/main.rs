@@ -72,6 +72,11 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     };
     add("handler alone", servers.bare()?, &of_cached)?;
     add(
+        "session layer, not asked",
+        servers.unasked(cached.clone())?,
+        &of_cached,
+    )?;
+    add(
         "sessions, cached SQLite",
         servers.sessions(cached)?,
         &of_cached,
@@ -91,6 +96,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         ),
         ("sessions, cached SQLite", "JWT HS256", Some(AtLeast(1.0))),
         ("sessions, cached SQLite", "JWT ES256", Some(AtLeast(1.0))),
+        ("session layer, not asked", "handler alone", None),
         ("sessions, memory", "handler alone", None),
         ("sessions, SQLite", "handler alone", None),
         ("sessions, SQLite", "JWT ES256", None),

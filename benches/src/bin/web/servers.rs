@@ -5,7 +5,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use axum::Router;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::extract::Request;
+use axum::http::{StatusCode, header};
 use axum::routing::get;
 use revocable::Sessions;
 use revocable::http::{CookiePolicy, WebSessions};
@@ -30,6 +31,13 @@ impl Servers {
         self.serve(Router::new().route("/", get(|| async { "user-........" })))
     }
 
+    /// The layer around a handler that does not ask.
+    pub(crate) fn unasked(&mut self, sessions: Sessions) -> io::Result<SocketAddr> {
+        let web = WebSessions::new(sessions, CookiePolicy::default());
+        let app = Router::new().route("/", get(|| async { "user-........" }));
+        self.serve(app.layer(SessionLayer::new(web)))
+    }
+
     pub(crate) fn sessions(&mut self, sessions: Sessions) -> io::Result<SocketAddr> {
         let web = WebSessions::new(sessions, CookiePolicy::default());
         let whose = |session: Session| async move { session.user().to_string() };
@@ -42,8 +50,9 @@ impl Servers {
 
     pub(crate) fn jwt(&mut self, verifier: Verifier) -> io::Result<SocketAddr> {
         let verifier = Arc::new(verifier);
-        let whose = move |headers: HeaderMap| {
-            let cookie = headers.get(header::COOKIE).and_then(|it| it.to_str().ok());
+        let whose = move |request: Request| {
+            let cookie = request.headers().get(header::COOKIE);
+            let cookie = cookie.and_then(|cookie| cookie.to_str().ok());
             let jwt = cookie.and_then(|cookie| {
                 let pairs = cookie.split(';').map(str::trim);
                 pairs.filter_map(|pair| pair.strip_prefix("jwt=")).next()
