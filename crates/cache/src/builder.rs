@@ -46,6 +46,11 @@ impl<S: SessionStore> CachedStoreBuilder<S> {
 
     /// The most bytes that are kept, counted per session as its data, its
     /// user's and its client's, and 512 more; 64 MiB unless told otherwise.
+    ///
+    /// They are divided among several times as many parts as the machine has
+    /// threads. A session that is larger than three quarters of a part is not
+    /// kept, and every lookup of it goes to the store: so give more for sessions
+    /// with much data.
     pub fn max_bytes(mut self, bytes: u64) -> Self {
         self.capacity = Capacity::Bytes(bytes);
         self

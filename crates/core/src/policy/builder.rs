@@ -113,6 +113,9 @@ impl PolicyBuilder {
     /// A token that was renewed for its age stays good for so long after its
     /// successor was first presented: for requests that were under way.
     /// Shorter than the renewal interval.
+    ///
+    /// Where several processes share a store, longer than their clocks differ:
+    /// to one whose clock is ahead the overlap is over earlier.
     pub fn renewal_overlap(mut self, renewal_overlap: Duration) -> Self {
         self.renewal_overlap = Some(renewal_overlap);
         self

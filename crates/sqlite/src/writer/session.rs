@@ -53,8 +53,12 @@ impl Verb for Create {
         }
         let inserted = row::insert(tx.connection, record)
             .map_err(|error| Fault::from(error).while_writing())?;
-        if !inserted && let Some(existing) = row::read(tx.connection, record.id)? {
-            return Ok(CreateOutcome::Exists(existing));
+        if !inserted {
+            // That it is there and cannot be found is damage.
+            let existing = row::read(tx.connection, record.id)?;
+            return existing
+                .map(CreateOutcome::Exists)
+                .ok_or_else(Fault::corrupt_record);
         }
         tx.write(
             // An entry may have been left behind by a session that was damaged.
