@@ -5,6 +5,10 @@ use revocable_core::Token;
 use super::CookiePolicy;
 use crate::headers::{Headers, trim};
 
+/// A browser has one for each host and path that can set it; each costs a logout
+/// a lookup.
+const MAX_DUPLICATES: usize = 4;
+
 /// What a request carries as its session's cookie.
 #[derive(Debug, Clone)]
 pub enum Presented {
@@ -48,10 +52,7 @@ impl CookiePolicy {
 
     /// As [`read`](Self::read), from the values of the `Cookie` fields.
     pub fn read_fields<'a>(&self, fields: impl IntoIterator<Item = &'a [u8]>) -> Presented {
-        let mut values = fields
-            .into_iter()
-            .flat_map(|field| field.split(|&byte| byte == b';'))
-            .filter_map(|pair| value_of(trim(pair), self.name().as_bytes()));
+        let mut values = self.values(fields);
         match (values.next(), values.next()) {
             (None, _) => Presented::None,
             (Some(_), Some(_)) => Presented::Duplicate,
@@ -59,6 +60,26 @@ impl CookiePolicy {
                 Token::parse(value).map_or(Presented::Malformed, Presented::Token)
             }
         }
+    }
+
+    /// What are tokens among the first few cookies of the name, if there are
+    /// several: none counts, and a logout is for each.
+    pub(crate) fn read_duplicates(&self, headers: &impl Headers) -> Vec<Token> {
+        let values = self.values(headers.fields("cookie"));
+        values
+            .take(MAX_DUPLICATES)
+            .filter_map(Token::parse)
+            .collect()
+    }
+
+    fn values<'a>(
+        &self,
+        fields: impl IntoIterator<Item = &'a [u8]>,
+    ) -> impl Iterator<Item = &'a [u8]> {
+        fields
+            .into_iter()
+            .flat_map(|field| field.split(|&byte| byte == b';'))
+            .filter_map(|pair| value_of(trim(pair), self.name().as_bytes()))
     }
 }
 

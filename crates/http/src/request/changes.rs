@@ -68,15 +68,24 @@ impl RequestSession {
     /// Logs out: ends the session, if there is one, and clears the cookie.
     /// Whether there was one.
     ///
+    /// Of two cookies of the name neither is the session, and the one that is
+    /// left in the browser may be the user's: the sessions of both end, and of up
+    /// to four.
+    ///
     /// # Errors
     ///
     /// If the session cannot be looked up or ended. It may live on then, and the
     /// cookie stays, so that the user can try again and is not told a lie.
     pub async fn log_out(&self) -> Result<bool> {
-        let ended = match self.old().await? {
+        let mut ended = match self.old().await? {
             Some(old) => self.end(old.id, EndReason::LoggedOut).await?,
             None => false,
         };
+        for token in &self.shared.duplicates {
+            if let Some(session) = self.sessions().lookup(token).await? {
+                ended |= self.end(session.id(), EndReason::LoggedOut).await?;
+            }
+        }
         self.clears();
         Ok(ended)
     }

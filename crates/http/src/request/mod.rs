@@ -40,9 +40,15 @@ impl WebSessions {
 
     /// Begins a request: reads its cookie and asks no store.
     pub fn begin(&self, headers: &impl Headers) -> RequestSession {
+        let presented = self.cookie.read(headers);
+        let duplicates = match presented {
+            Presented::Duplicate => self.cookie.read_duplicates(headers),
+            _ => Vec::new(),
+        };
         RequestSession {
             shared: Arc::new(Shared {
-                presented: self.cookie.read(headers),
+                presented,
+                duplicates,
                 web: self.clone(),
                 state: Mutex::default(),
             }),
@@ -99,6 +105,8 @@ pub struct RequestSession {
 struct Shared {
     web: WebSessions,
     presented: Presented,
+    /// None of them is the session; a logout ends them all.
+    duplicates: Vec<Token>,
     state: Mutex<State>,
 }
 
