@@ -40,9 +40,10 @@
 //!   presets for NIST SP 800-63B-4 and OWASP ASVS 5.0.
 //! - [`Error`] says what to do when something fails. An error is never "logged
 //!   out" and never "let in".
-//! - [`guide`] has the long texts: [which store](guide::choosing), [what every
-//!   store keeps](guide::contract), [what survives](guide::durability), [what an
-//!   attacker may have](guide::threats), and [a store of your
+//! - [`guide`] has the long texts: [behind a web framework](guide::web), [which
+//!   store](guide::choosing), [what every store keeps](guide::contract), [what
+//!   survives](guide::durability), [what an attacker may have](guide::threats),
+//!   [how it was attacked](guide::proof), and [a store of your
 //!   own](guide::writing_a_store).
 //!
 //! # Features
@@ -59,7 +60,7 @@
 //! | `cache` | `CachedStore`: a cache in front of any store |
 //! | `http` | `http`: the cookie, protection from CSRF, the client's address, for any web framework |
 //! | `tower` | `tower`: sessions and protection from CSRF as middleware, for axum, hyper, tonic |
-//! | `axum` | `tower::axum`: extractors for axum |
+//! | `axum` | `tower::axum`, and `tower`: extractors for axum 0.8 |
 //! | `actix` | `actix`, and `http`: middleware and arguments of handlers for actix-web 4 |
 //!
 //! No async runtime is needed or started, and there is no unsafe code.

@@ -96,7 +96,8 @@ impl WebSessions {
 ///
 /// # Which token a handler sees
 ///
-/// None: it has no need of one, and what it does not have it cannot log.
+/// None, unless it asks for what was [`presented`](Self::presented): it has no need
+/// of one, and what it does not have it cannot log.
 #[derive(Clone)]
 pub struct RequestSession {
     shared: Arc<Shared>,
