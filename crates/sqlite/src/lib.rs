@@ -50,9 +50,15 @@
 //! disk; [`offload_reads`](SqliteStoreBuilder::offload_reads) moves it to
 //! threads of the store's own.
 //!
+//! A session's data is in its row, and of a row of more than about 1,000 bytes the
+//! end is on pages of its own. SQLite reads these also when it passes by the row
+//! on the way to another, so much data of one session makes lookups of some
+//! others slower, and damage there makes them `Corrupt`. Keep in a session what
+//! every request needs, and the rest in a table of the application.
+//!
 //! All writes go through one thread, which takes what waits, up to 512 requests,
-//! runs each under a savepoint of its own, commits once and answers. A request
-//! that fails takes no other with it. A write that was begun is carried out
+//! runs them in one transaction, commits once and answers. A request that fails
+//! takes no other with it: then they run again, each under a savepoint of its own. A write that was begun is carried out
 //! whether or not its future is polled again.
 //!
 //! The store works with any async runtime, or none.

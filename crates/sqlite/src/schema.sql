@@ -2,8 +2,8 @@
 -- migration of its own, in schema.rs.
 
 -- One row a session. What is short and of fixed length comes first, so that a
--- sweep reads the times without touching the rest, and the application's data
--- last, so that only who wants it follows the overflow pages. `checksum` is the
+-- sweep reads the times without decoding the rest, and the application's data
+-- last. `checksum` is the
 -- CRC-32 of all other columns, see row.rs.
 CREATE TABLE sessions (
     id                     BLOB    NOT NULL PRIMARY KEY CHECK (length(id) = 16),
