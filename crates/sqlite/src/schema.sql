@@ -3,8 +3,7 @@
 
 -- One row a session. What is short and of fixed length comes first, so that a
 -- sweep reads the times without decoding the rest, and the application's data
--- last. `checksum` is the
--- CRC-32 of all other columns, see row.rs.
+-- last. `checksum` is the CRC-32 of all other columns, see row.rs.
 CREATE TABLE sessions (
     id                     BLOB    NOT NULL PRIMARY KEY CHECK (length(id) = 16),
     created_ms             INTEGER NOT NULL,
