@@ -5,9 +5,9 @@ use revocable_core::Token;
 use super::CookiePolicy;
 use crate::headers::{Headers, trim};
 
-/// A browser has one for each host and path that can set it; each costs a logout
-/// a lookup.
-const MAX_DUPLICATES: usize = 4;
+/// Each costs a logout a lookup. As many as browsers keep of a domain at the
+/// least (RFC 6265bis, section 6.1), so that none is pushed out by others.
+const MAX_DUPLICATES: usize = 50;
 
 /// What a request carries as its session's cookie.
 #[derive(Debug, Clone)]
@@ -62,13 +62,13 @@ impl CookiePolicy {
         }
     }
 
-    /// What are tokens among the first few cookies of the name, if there are
-    /// several: none counts, and a logout is for each.
+    /// What are tokens among the cookies of the name, if there are several: none
+    /// counts, and a logout is for each.
     pub(crate) fn read_duplicates(&self, headers: &impl Headers) -> Vec<Token> {
         let values = self.values(headers.fields("cookie"));
         values
-            .take(MAX_DUPLICATES)
             .filter_map(Token::parse)
+            .take(MAX_DUPLICATES)
             .collect()
     }
 

@@ -1,7 +1,7 @@
 //! Logging in and out, and other ends and beginnings within a request.
 
 use revocable_core::{
-    EndReason, Error, ErrorKind, NewSession, Result, Session, SessionId, Token, UserId,
+    EndReason, Error, ErrorKind, NewSession, Rejection, Result, Session, SessionId, Token, UserId,
 };
 
 use super::{Change, Found, RequestSession};
@@ -51,12 +51,7 @@ impl RequestSession {
             created => created,
         };
         let (token, session) = created?;
-        if let Some(old) = old
-            && let Err(error) = self.end(old.id, EndReason::Replaced).await
-            // Where damage keeps a session from being ended, it keeps everybody
-            // from using it: no reason to keep its user out.
-            && !(old.user.is_none() && error.kind() == ErrorKind::Corrupt)
-        {
+        if let Err(error) = self.end_before(old).await {
             // Nobody has its token; if this fails too, it expires.
             let _ = self.end(session.id(), EndReason::Replaced).await;
             return Err(error);
@@ -69,8 +64,9 @@ impl RequestSession {
     /// Whether there was one.
     ///
     /// Of two cookies of the name neither is the session, and the one that is
-    /// left in the browser may be the user's: the sessions of both end, and of up
-    /// to four.
+    /// left in the browser may be the user's: the sessions of all end, of fifty at
+    /// the most. A token that was replaced ends its session too: who has it had
+    /// this very session, which may live on under a token that never arrived.
     ///
     /// # Errors
     ///
@@ -81,32 +77,32 @@ impl RequestSession {
             Some(old) => self.end(old.id, EndReason::LoggedOut).await?,
             None => false,
         };
-        for token in &self.shared.duplicates {
-            if let Some(session) = self.sessions().lookup(token).await? {
-                ended |= self.end(session.id(), EndReason::LoggedOut).await?;
-            }
-        }
+        ended |= self.end_duplicates(EndReason::LoggedOut).await?;
         self.clears();
         Ok(ended)
     }
 
     /// Logs the session's user out everywhere, here included, refuses their
     /// logins under way, and clears the cookie. Returns how many sessions ended;
-    /// none if there is no session, because then nobody knows whose to end.
+    /// none if there is no session, because then nobody knows whose to end: ask
+    /// for the [session](Self::session) first, and tell the user. Of two cookies of
+    /// the name it is all sessions of both users.
     ///
     /// # Errors
     ///
     /// If the session cannot be looked up or the user's sessions cannot be ended.
     /// Some may live on then, and the cookie stays.
     pub async fn log_out_everywhere(&self) -> Result<usize> {
-        let ended = match self.session().await? {
-            Some(session) => {
-                self.sessions()
-                    .revoke_all_for_user(session.user().clone())
-                    .await?
-            }
-            None => 0,
-        };
+        let mut ended = 0;
+        let mut users: Vec<UserId> = Vec::new();
+        users.extend(self.session().await?.map(|it| it.user().clone()));
+        for token in &self.shared.duplicates {
+            let found = self.sessions().lookup(token).await?;
+            users.extend(found.map(|session| session.user().clone()));
+        }
+        for user in users {
+            ended += self.sessions().revoke_all_for_user(user).await?;
+        }
         self.clears();
         Ok(ended)
     }
@@ -147,9 +143,16 @@ impl RequestSession {
 
     /// The session to be ended. One whose record is damaged is named by its token,
     /// which cannot be checked then: nobody can use it, so ending it takes nothing
-    /// from anybody, and who has such a cookie can log in and out.
+    /// from anybody, and who has such a cookie can log in and out. A token that was
+    /// replaced is no key any more, and proves that its bearer had the session.
     async fn old(&self) -> Result<Option<Old>> {
         match self.session().await {
+            Ok(None) if self.rejection() == Some(Rejection::Replaced) => {
+                Ok(self.presented().token().map(|token| Old {
+                    id: token.id(),
+                    user: None,
+                }))
+            }
             Ok(session) => Ok(session.map(|session| Old {
                 id: session.id(),
                 user: Some(session.user().clone()),
@@ -162,6 +165,43 @@ impl RequestSession {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// Ends what the browser had before a login.
+    async fn end_before(&self, old: Option<Old>) -> Result<()> {
+        if let Some(old) = old
+            && let Err(error) = self.end(old.id, EndReason::Replaced).await
+            // Where damage keeps a session from being ended, it keeps everybody
+            // from using it: no reason to keep its user out.
+            && !(old.user.is_none() && error.kind() == ErrorKind::Corrupt)
+        {
+            return Err(error);
+        }
+        self.end_duplicates(EndReason::Replaced).await.map(drop)
+    }
+
+    /// Ends the sessions of all cookies, if there are several of the name. One that
+    /// cannot be ended spares none of the others; then it is an error.
+    async fn end_duplicates(&self, reason: EndReason) -> Result<bool> {
+        let (mut ended, mut failed) = (false, None);
+        for token in &self.shared.duplicates {
+            let found = match self.sessions().lookup(token).await {
+                Err(error) if error.kind() == ErrorKind::Corrupt => Ok(Some(token.id())),
+                found => found.map(|session| session.map(|session| session.id())),
+            };
+            let outcome = match found {
+                Ok(Some(id)) => self.end(id, reason).await,
+                Ok(None) => Ok(false),
+                Err(error) => Err(error),
+            };
+            match outcome {
+                Ok(one) => ended |= one,
+                // Nobody can use a session whose record cannot be read.
+                Err(error) if error.kind() == ErrorKind::Corrupt => {}
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        failed.map_or(Ok(ended), Err)
     }
 
     async fn end(&self, id: SessionId, reason: EndReason) -> Result<bool> {

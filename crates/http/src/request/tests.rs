@@ -250,7 +250,7 @@ fn logging_out_with_two_cookies_ends_the_session_of_each() {
     mallory.log_in("mallory");
     let mut both = alice.another();
     let pairs = [&mallory.cookie, &alice.cookie].map(|cookie| cookie.clone().unwrap());
-    both.cookie = Some(pairs.join("; __Host-session=x; "));
+    both.cookie = Some(pairs.join(&format!("{}; ", "; __Host-session=x".repeat(60))));
     // Not while it cannot be done.
     alice.store.fail(&[(Verb::Revoke, ErrorKind::Unavailable)]);
     let request = both.begin();
@@ -261,6 +261,39 @@ fn logging_out_with_two_cookies_ends_the_session_of_each() {
     assert!(block_on(request.log_out()).unwrap());
     assert!(changes_cookie(&both.end(&request)));
     assert_eq!((alice.user(), mallory.user()), (None, None));
+}
+
+#[test]
+fn logging_in_with_two_cookies_ends_the_session_of_each() {
+    let mut alice = Browser::new();
+    alice.log_in("alice");
+    let mut mallory = alice.another();
+    mallory.log_in("mallory");
+    let mut both = alice.another();
+    let pairs = [&mallory.cookie, &alice.cookie].map(|cookie| cookie.clone().unwrap());
+    both.cookie = Some(pairs.join("; "));
+    both.log_in("bob");
+    assert_eq!(both.user().as_deref(), Some("bob"));
+    assert_eq!((alice.user(), mallory.user()), (None, None));
+}
+
+#[test]
+fn logging_out_with_a_token_that_was_replaced_ends_its_session() {
+    let mut browser = Browser::new();
+    browser.log_in("alice");
+    let other_tab = browser.another();
+    let mut other_tab = Browser {
+        cookie: browser.cookie.clone(),
+        ..other_tab
+    };
+    let request = browser.begin();
+    block_on(request.reauthenticated()).unwrap();
+    browser.end(&request);
+    assert_eq!(browser.user().as_deref(), Some("alice"));
+    let request = other_tab.begin();
+    assert!(block_on(request.log_out()).unwrap());
+    other_tab.end(&request);
+    assert_eq!(browser.user(), None);
 }
 
 #[test]
