@@ -83,6 +83,7 @@ pub(crate) fn changing_the_password(programs: &Programs) {
     assert_ne!(token(&phone), before);
 
     assert!(demo.is_logged_in(&laptop));
+    phone.write("#password [name=current]", PASSWORD);
     fill_in_password(&phone, "password", "battery staple");
     assert_eq!(phone.path(), "/devices");
     assert_eq!(phone.count("#devices li"), 1);

@@ -190,21 +190,64 @@ fn a_changed_password_logs_the_other_devices_out() {
     assert!(!is_logged_in(&mut before));
 
     assert_eq!(
-        laptop.post("/password", &[("password", "short")]).status,
+        laptop
+            .post("/password", &[("current", PASSWORD), ("password", "short")])
+            .status,
         422
     );
     assert!(is_logged_in(&mut phone));
     assert_eq!(
         laptop
-            .post("/password", &[("password", "battery staple")])
+            .post(
+                "/password",
+                &[("current", "wrong horse"), ("password", "battery staple")]
+            )
             .status,
-        303
+        422
     );
+    assert!(is_logged_in(&mut phone));
+    let new = [("current", PASSWORD), ("password", "battery staple")];
+    assert_eq!(laptop.post("/password", &new).status, 303);
     assert!(is_logged_in(&mut laptop));
     assert!(!is_logged_in(&mut phone));
     assert_eq!(phone.post("/log-in", &CREDENTIALS).status, 422);
     let new = [("name", "alice"), ("password", "battery staple")];
     assert_eq!(phone.post("/log-in", &new).status, 303);
+}
+
+#[cfg(unix)]
+#[test]
+fn its_files_are_for_their_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = folder();
+    let server = Server::start(&folder.path().join("login.db"));
+    alice(&server);
+    for file in std::fs::read_dir(folder.path()).unwrap() {
+        let file = file.unwrap();
+        let mode = file.metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{}", file.path().display());
+    }
+}
+
+#[test]
+fn sessions_of_users_that_are_gone_end_when_it_starts() {
+    let folder = folder();
+    let file = folder.path().join("login.db");
+    let before = {
+        let server = Server::start(&file);
+        alice(&server)
+    };
+    for users in std::fs::read_dir(folder.path()).unwrap() {
+        let users = users.unwrap();
+        if users.file_name().to_string_lossy().contains("users") {
+            std::fs::remove_file(users.path()).unwrap();
+        }
+    }
+    let server = Server::start(&file);
+    // The first user again, and so the administrator, with the same number.
+    alice(&server);
+    assert!(!is_logged_in(&mut before.at(&server)));
 }
 
 #[test]

@@ -41,9 +41,15 @@ impl App {
             true => cookie.insecure_for_development(),
             false => cookie,
         };
+        let sessions = store::sessions(&options.backend)?;
+        let users = Users::open(&options.users)?;
+        if users.is_empty()? {
+            // Those of users in a file that is gone, whose numbers start over.
+            futures_executor::block_on(sessions.revoke_everything())?;
+        }
         Ok(Self {
-            sessions: store::sessions(&options.backend)?,
-            users: Users::open(&options.users)?,
+            sessions,
+            users,
             passwords: Passwords::new()?,
             cookie: cookie.build()?,
         })

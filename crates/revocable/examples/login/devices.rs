@@ -87,7 +87,12 @@ pub(crate) async fn end_others(
     Ok(Redirect::to("/devices"))
 }
 
-pub(crate) async fn end_all(current: CurrentSession) -> Result<Redirect, SessionError> {
+pub(crate) async fn end_all(current: CurrentSession) -> Result<Redirect, Problem> {
+    // Else nobody knows whose sessions to end, and who asked must not think it done.
+    if current.session().await?.is_none() {
+        let text = "You were logged out here already. Log in, and then log out everywhere.";
+        return Err(Problem::new(StatusCode::CONFLICT, text));
+    }
     current.log_out_everywhere().await?;
     Ok(Redirect::to("/log-in"))
 }

@@ -107,6 +107,12 @@ impl Form {
         )
     }
 
+    /// The one that the user has, where a new one is asked for as well.
+    pub(crate) fn present_password(self) -> Self {
+        let attributes = "name=\"current\" type=\"password\" autocomplete=\"current-password\"";
+        self.field("Present password", attributes)
+    }
+
     fn field(mut self, label: &str, attributes: &str) -> Self {
         self.html += &format!("<label>{label} <input {attributes} required></label>\n");
         self

@@ -27,7 +27,8 @@
 //!
 //! # What a real one has besides
 //!
-//! TLS, a limit on attempts at passwords, and a way back in for who has forgotten
+//! TLS, a limit on attempts at passwords (also where they are asked for again), a
+//! limit on the time that a request may take, and a way back in for who has forgotten
 //! theirs.
 
 mod account;

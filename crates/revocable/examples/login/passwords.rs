@@ -52,12 +52,15 @@ impl Passwords {
         is_right.await && exists
     }
 
-    /// On a thread that may be busy, when it is its turn.
+    /// On a thread that may be busy, when it is its turn. The turn ends with the
+    /// work, not with the request: else who hangs up at once starts another.
     async fn compute<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
-        let turn = self.turns.acquire().await;
-        let done = tokio::task::spawn_blocking(work).await;
-        drop(turn);
-        done.expect("nothing in there panics")
+        let turn = Arc::clone(&self.turns).acquire_owned().await;
+        let done = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            work()
+        });
+        done.await.expect("nothing in there panics")
     }
 }
 

@@ -1,5 +1,6 @@
 //! The application's users: names, hashes of passwords, who is administrator.
 
+use std::error::Error;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -21,7 +22,14 @@ pub(crate) struct User {
 const COLUMNS: &str = "id, name, password_hash, is_administrator";
 
 impl Users {
-    pub(crate) fn open(path: &Path) -> Result<Self> {
+    pub(crate) fn open(path: &Path) -> std::result::Result<Self, Box<dyn Error>> {
+        // Readable by its owner only, as the file of the sessions is; SQLite makes
+        // its other files like this one.
+        let mut file = std::fs::OpenOptions::new();
+        file.append(true).create(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut file, 0o600);
+        drop(file.open(path)?);
         let connection = Connection::open(path)?;
         connection.execute_batch(
             "PRAGMA journal_mode = WAL;
@@ -66,14 +74,24 @@ impl Users {
         .await
     }
 
-    pub(crate) async fn set_password(&self, id: i64, password_hash: String) -> Result<()> {
+    /// Puts a hash in the place of the one that the user had. `false` if another
+    /// change was faster.
+    pub(crate) async fn change_password(&self, user: User, hash: String) -> Result<bool> {
         self.with(move |connection| {
-            let sql = "UPDATE users SET password_hash = ?2 WHERE id = ?1";
-            connection
-                .execute(sql, params![id, password_hash])
-                .map(drop)
+            let sql = "UPDATE users SET password_hash = ?3
+                       WHERE id = ?1 AND password_hash = ?2";
+            let changed = connection.execute(sql, params![user.id, user.password_hash, hash]);
+            changed.map(|count| count == 1)
         })
         .await
+    }
+
+    /// Whether nobody has signed up yet.
+    pub(crate) fn is_empty(&self) -> Result<bool> {
+        let users = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        users.query_row("SELECT NOT EXISTS (SELECT 1 FROM users)", [], |row| {
+            row.get(0)
+        })
     }
 
     /// The first users by name, so many at the most.
