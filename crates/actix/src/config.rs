@@ -65,9 +65,9 @@ impl SessionConfig {
     ///
     /// # Errors
     ///
-    /// [`Configuration`](ErrorKind::Configuration) if a header cannot have it.
+    /// Those of [`location`](revocable_http::location).
     pub fn log_in_at(mut self, uri: &str) -> Result<Self> {
-        self.no_session = Answer::SeeOther(header_value(uri)?);
+        self.no_session = Answer::SeeOther(page(uri)?);
         Ok(self)
     }
 
@@ -76,9 +76,9 @@ impl SessionConfig {
     ///
     /// # Errors
     ///
-    /// [`Configuration`](ErrorKind::Configuration) if a header cannot have it.
+    /// Those of [`location`](revocable_http::location).
     pub fn step_up_at(mut self, uri: &str) -> Result<Self> {
-        self.too_old = Answer::SeeOther(header_value(uri)?);
+        self.too_old = Answer::SeeOther(page(uri)?);
         Ok(self)
     }
 
@@ -122,6 +122,12 @@ impl Answer {
             Self::Forbidden => {}
         }
     }
+}
+
+/// A page to send browsers to, as the header of actix's version of `http`.
+fn page(uri: &str) -> Result<HeaderValue> {
+    revocable_http::location(uri)?;
+    header_value(uri)
 }
 
 fn header_value(text: &str) -> Result<HeaderValue> {

@@ -97,6 +97,7 @@ mod cookies;
 mod csrf;
 mod entropy;
 mod headers;
+mod location;
 mod request;
 mod status;
 #[cfg(test)]
@@ -113,5 +114,6 @@ pub use csrf::{
     CsrfVerdict,
 };
 pub use headers::{Headers, HeadersMut};
+pub use location::location;
 pub use request::{RequestSession, WebSessions};
 pub use status::status;

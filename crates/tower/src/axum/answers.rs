@@ -1,7 +1,7 @@
 //! What is answered where there is no session.
 
-use http::{HeaderValue, Uri};
-use revocable_core::{Error, ErrorKind, Result};
+use http::HeaderValue;
+use revocable_core::Result;
 
 use super::rejection::Answer;
 use crate::SessionLayer;
@@ -39,7 +39,7 @@ impl SessionLayer {
     ///
     /// # Errors
     ///
-    /// [`Configuration`](ErrorKind::Configuration) if this is no URI.
+    /// Those of [`location`](revocable_http::location).
     pub fn log_in_at(mut self, uri: &str) -> Result<Self> {
         self.answers_mut().not_logged_in = redirect(uri)?;
         Ok(self)
@@ -58,14 +58,5 @@ impl SessionLayer {
 }
 
 fn redirect(uri: &str) -> Result<Answer> {
-    let refuse = || {
-        Error::new(
-            ErrorKind::Configuration,
-            "a page to send browsers to is a URI",
-        )
-    };
-    uri.parse::<Uri>()
-        .map_err(|error| refuse().with_source(error))?;
-    let location = uri.parse::<HeaderValue>().map_err(|_| refuse())?;
-    Ok(Answer::redirect(location))
+    revocable_http::location(uri).map(Answer::redirect)
 }
