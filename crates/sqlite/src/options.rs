@@ -111,7 +111,8 @@ impl SqliteStoreBuilder {
     /// All stores keep to this by a lock on a file of their own beside the
     /// database, `<name>-lock`, which the system releases when the process
     /// ends, however it ends. It does not stop other programs, such as the
-    /// `sqlite3` shell: do not write with them.
+    /// `sqlite3` shell: do not write with them. What they change, lookups may not see
+    /// until this store has written something itself.
     ///
     /// A cache in front of the store then need not ask for the changes of
     /// others, and a lookup need not ask the system for a lock on the file if

@@ -41,7 +41,7 @@ struct Reader {
 
 impl Reader {
     /// Sees to a view that has all of these commits. To begin and end one takes
-    /// two locks on a file, half of what a lookup takes.
+    /// two locks on a file, more than a third of what a lookup takes.
     fn keep_view(&mut self, commits: u64) -> Result<()> {
         if self.view != Some(commits) {
             self.end_view()?;
