@@ -85,7 +85,26 @@ impl Browser {
         stream
     }
 
-    fn receive(&mut self, mut stream: TcpStream) -> Response {
+    /// A form whose fields are held back: returns when the server asks for them,
+    /// having looked at the rest of the request.
+    pub(crate) fn begin_post(&self, path: &str, len: usize) -> TcpStream {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        stream.set_read_timeout(Some(TIMEOUT)).unwrap();
+        let (port, cookie) = (self.port, self.cookie.as_deref().unwrap());
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: localhost:{port}\r\nConnection: close\r\n\
+             Origin: http://localhost:{port}\r\nCookie: {cookie}\r\nExpect: 100-continue\r\n\
+             Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {len}\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        let go_on = b"HTTP/1.1 100 Continue\r\n\r\n";
+        let mut answer = vec![0; go_on.len()];
+        stream.read_exact(&mut answer).unwrap();
+        assert_eq!(answer, go_on);
+        stream
+    }
+
+    pub(crate) fn receive(&mut self, mut stream: TcpStream) -> Response {
         let mut text = String::new();
         stream.read_to_string(&mut text).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();

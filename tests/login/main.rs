@@ -4,6 +4,8 @@
 
 mod browser;
 
+use std::io::Write;
+
 use browser::Browser;
 use revocable_tests::demo::{self, Server};
 
@@ -213,6 +215,24 @@ fn a_changed_password_logs_the_other_devices_out() {
     assert_eq!(phone.post("/log-in", &CREDENTIALS).status, 422);
     let new = [("name", "alice"), ("password", "battery staple")];
     assert_eq!(phone.post("/log-in", &new).status, 303);
+}
+
+#[test]
+fn a_form_that_is_held_back_changes_nothing_after_the_session_has_ended() {
+    let folder = folder();
+    let server = Server::start(&folder.path().join("login.db"));
+    let mut laptop = alice(&server);
+    let mut thief = laptop.clone();
+    let form = "current=correct+horse&password=battery+staple";
+    let mut held = thief.begin_post("/password", form.len());
+    assert_eq!(laptop.post("/devices/end-all", &[]).status, 303);
+    held.write_all(form.as_bytes()).unwrap();
+    let response = thief.receive(held);
+    assert_eq!(
+        (response.status, response.location()),
+        (303, Some("/log-in"))
+    );
+    log_in(&server, "Laptop");
 }
 
 #[cfg(unix)]
