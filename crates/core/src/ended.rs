@@ -50,6 +50,25 @@ impl EndReason {
             Self::Unknown => "unknown",
         }
     }
+
+    /// The reason of this [name](Self::as_str); [`Unknown`](Self::Unknown) for
+    /// one that this version does not know: a newer one may have written it.
+    pub fn from_name(name: &str) -> Self {
+        const ALL: [EndReason; 9] = [
+            EndReason::LoggedOut,
+            EndReason::LoggedOutEverywhere,
+            EndReason::CredentialsChanged,
+            EndReason::Administrator,
+            EndReason::Reuse,
+            EndReason::Cap,
+            EndReason::Replaced,
+            EndReason::Expired,
+            EndReason::Evicted,
+        ];
+        ALL.into_iter()
+            .find(|reason| reason.as_str() == name)
+            .unwrap_or(Self::Unknown)
+    }
 }
 
 impl fmt::Display for EndReason {
@@ -181,6 +200,26 @@ mod tests {
             panic!("a listener with a defect");
         }
         fn everything_ended(&self, _: u64, _: EndReason) {}
+    }
+
+    #[test]
+    fn reasons_are_found_by_their_names() {
+        // As many as `as_str` has arms; one that is left out comes back unknown.
+        for name in [
+            "logged_out",
+            "logged_out_everywhere",
+            "credentials_changed",
+            "administrator",
+            "reuse",
+            "cap",
+            "replaced",
+            "expired",
+            "evicted",
+            "unknown",
+        ] {
+            assert_eq!(EndReason::from_name(name).as_str(), name);
+        }
+        assert_eq!(EndReason::from_name("of_tomorrow"), EndReason::Unknown);
     }
 
     #[derive(Default)]

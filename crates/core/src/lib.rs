@@ -43,8 +43,9 @@ pub use sessions::{
     SweepBudget, SweepReport, Watch,
 };
 pub use store::{
-    AtCap, Cap, CreateOutcome, CreateRequest, Page, RevokeAllOutcome, RevokeAllRequest,
-    SessionStore, Sharing, SweepCursor, SweepOutcome, SweepRequest, UpdateOutcome,
+    AtCap, Cap, CreateOutcome, CreateRequest, Feed, Mark, Notice, Page, RevokeAllOutcome,
+    RevokeAllRequest, SessionStore, Sharing, SweepCursor, SweepOutcome, SweepRequest,
+    UpdateOutcome,
 };
 pub use token::{Digest, Salt, Token, TokenText};
 pub use user::UserId;

@@ -1,5 +1,6 @@
 //! The contract of a store.
 
+mod feed;
 mod pointer;
 mod request;
 
@@ -16,6 +17,7 @@ use crate::id::SessionId;
 use crate::record::Record;
 use crate::user::UserId;
 
+pub use feed::{Feed, Mark, Notice};
 pub use request::{
     AtCap, Cap, CreateOutcome, CreateRequest, Page, RevokeAllOutcome, RevokeAllRequest,
     SweepCursor, SweepOutcome, SweepRequest, UpdateOutcome,
@@ -31,6 +33,9 @@ pub enum Sharing {
     /// Others may write too, and
     /// [`foreign_changes`](SessionStore::foreign_changes) tells.
     Counted,
+    /// Others may write, also on other machines, and
+    /// [`follow`](SessionStore::follow) tells.
+    Announced,
     /// Others may write, and nothing tells.
     Unknown,
 }
@@ -251,6 +256,21 @@ pub trait SessionStore: Send + Sync + 'static {
         Err(Error::new(
             ErrorKind::Configuration,
             "this store does not count the changes of others",
+        ))
+    }
+
+    /// Subscribes to what anybody does to the store, for stores with
+    /// [`Sharing::Announced`]. Everything that is committed after this returned
+    /// is in the [`Feed`].
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`; [`Configuration`](crate::ErrorKind::Configuration) if the
+    /// store does not announce.
+    async fn follow(&self) -> Result<Box<dyn Feed>> {
+        Err(Error::new(
+            ErrorKind::Configuration,
+            "this store does not announce the changes of others",
         ))
     }
 

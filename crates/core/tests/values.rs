@@ -377,6 +377,8 @@ fn a_store_that_says_nothing_of_itself_promises_nothing() {
     assert_eq!(store.sharing(), Sharing::Unknown);
     let error = block_on(store.foreign_changes()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Configuration);
+    let error = block_on(store.follow()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Configuration);
     let listener: Arc<dyn EndListener> = Arc::new(Counts(0.into()));
     assert!(!store.subscribe(Arc::downgrade(&listener)));
     let sessions = Sessions::builder(store).build().unwrap();

@@ -4,8 +4,8 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, Weak};
 
 use super::{
-    CreateOutcome, CreateRequest, Page, RevokeAllOutcome, RevokeAllRequest, SessionStore, Sharing,
-    SweepOutcome, SweepRequest, UpdateOutcome,
+    CreateOutcome, CreateRequest, Feed, Page, RevokeAllOutcome, RevokeAllRequest, SessionStore,
+    Sharing, SweepOutcome, SweepRequest, UpdateOutcome,
 };
 use crate::change::Change;
 use crate::ended::{EndListener, EndReason, Ended};
@@ -144,6 +144,14 @@ macro_rules! forward_to_pointee {
                 Self: 'f,
             {
                 (**self).foreign_changes()
+            }
+
+            fn follow<'a, 'f>(&'a self) -> BoxFuture<'f, Box<dyn Feed>>
+            where
+                'a: 'f,
+                Self: 'f,
+            {
+                (**self).follow()
             }
 
             fn subscribe(&self, listener: Weak<dyn EndListener>) -> bool {
