@@ -50,11 +50,12 @@
 //! disk; [`offload_reads`](SqliteStoreBuilder::offload_reads) moves it to
 //! threads of the store's own.
 //!
-//! A session's data is in its row, and of a row of more than about 1,000 bytes the
-//! end is on pages of its own. SQLite reads these also when it passes by the row
-//! on the way to another, so much data of one session makes lookups of some
-//! others slower, and damage there makes them `Corrupt`. Keep in a session what
-//! every request needs, and the rest in a table of the application.
+//! A session whose user, client and data together have more than 768 bytes keeps
+//! user agent and data in a table of their own, which costs its lookups a second
+//! search and nobody else's anything: SQLite reads the whole row, with all the
+//! pages that it goes on to, of each key that it compares on the way to another.
+//! Keep in a session what every request needs, and the rest in a table of the
+//! application.
 //!
 //! All writes go through one thread, which takes what waits, up to 512 requests,
 //! runs them in one transaction, commits once and answers. A request that fails
@@ -73,7 +74,7 @@
 //! | disk or quota full | `Full`, `UnknownOutcome` | reads go on; writes go on as soon as there is room. Revoking needs some KiB of it too, in the log |
 //! | [`max_file_size`](SqliteStoreBuilder::max_file_size) reached | `Full` | revoking and sweeping are still possible |
 //! | I/O error, file gone or read-only | `Unavailable`, `UnknownOutcome` for a commit that was under way | opened again at the next request |
-//! | a damaged record | `Corrupt` for that session | it can be revoked and counts for no cap; listings, sweeps and revoke-alls go on |
+//! | a damaged record, or a destroyed page of one session's data | `Corrupt` for that session | it can be revoked and counts for no cap; listings, sweeps and revoke-alls go on |
 //! | a damaged page | `Corrupt` for the sessions on it | the cap counts the others; once a write has met it, all writes are refused until the store is opened again; reads go on |
 //!
 //! `health` takes the lock, writes a page to the log and takes it back. That

@@ -22,6 +22,8 @@
 //! It finds damage; it is no protection against somebody who can write to the
 //! file.
 
+pub(crate) mod large;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -30,17 +32,22 @@ use rusqlite::types::ValueRef;
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
 
 use crate::fault::{Fault, Result};
+use large::Tail;
 
 const SELECT: &str = "SELECT created_ms, last_seen_ms, expires_ms, idle_timeout_ms,
     authenticated_ms, version, checksum, digest, user, previous_digest, previous_replaced_ms,
-    successor_salt, successor_presented_ms, client_ip, client_user_agent, client_label, data
+    successor_salt, successor_presented_ms, client_ip, client_label,
+    CASE WHEN is_large IS NULL THEN client_user_agent
+        ELSE (SELECT large.client_user_agent FROM large WHERE large.id = ?1) END,
+    CASE WHEN is_large IS NULL THEN data
+        ELSE (SELECT large.data FROM large WHERE large.id = ?1) END
     FROM sessions WHERE id = ?1";
 
 const INSERT: &str = "INSERT INTO sessions (id, created_ms, last_seen_ms, expires_ms,
     idle_timeout_ms, authenticated_ms, version, checksum, digest, user, previous_digest,
-    previous_replaced_ms, successor_salt, successor_presented_ms, client_ip, client_user_agent,
-    client_label, data)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)
+    previous_replaced_ms, successor_salt, successor_presented_ms, client_ip, client_label,
+    client_user_agent, data, is_large)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)
     ON CONFLICT (id) DO NOTHING";
 
 const TOUCH: &str = "UPDATE sessions SET last_seen_ms = ?2, checksum = ?3 WHERE id = ?1";
@@ -52,7 +59,8 @@ const UPDATE: &str = "UPDATE sessions SET last_seen_ms = ?2, authenticated_ms = 
 
 const UPDATE_DATA: &str = "UPDATE sessions SET last_seen_ms = ?2, authenticated_ms = ?3,
     version = ?4, checksum = ?5, digest = ?6, previous_digest = ?7, previous_replaced_ms = ?8,
-    successor_salt = ?9, successor_presented_ms = ?10, data = ?11 WHERE id = ?1";
+    successor_salt = ?9, successor_presented_ms = ?10, client_user_agent = ?11, data = ?12,
+    is_large = ?13 WHERE id = ?1";
 
 /// What is in the table under an ID.
 #[derive(Debug)]
@@ -120,6 +128,7 @@ pub(crate) fn insert(connection: &Connection, record: &Record) -> rusqlite::Resu
     let previous = PreviousColumns::of(record);
     let mut octets = [0; 16];
     let ip = ip_octets(record.client.ip(), &mut octets);
+    let tail = Tail::of(record);
     let inserted = connection.prepare_cached(INSERT)?.execute(params![
         record.id.as_bytes(),
         record.created_ms,
@@ -136,10 +145,14 @@ pub(crate) fn insert(connection: &Connection, record: &Record) -> rusqlite::Resu
         previous.salt,
         previous.presented_ms,
         ip,
-        record.client.user_agent(),
         record.client.label(),
-        &*record.data,
+        tail.user_agent,
+        tail.data,
+        tail.is_large,
     ])?;
+    if inserted == 1 && tail.is_large.is_some() {
+        large::put(connection, record)?;
+    }
     Ok(inserted == 1)
 }
 
@@ -177,10 +190,23 @@ pub(crate) fn update(connection: &Connection, old: &Record, new: &Record) -> rus
     for (i, value) in common.iter().enumerate() {
         statement.raw_bind_parameter(i + 1, value)?;
     }
-    if !same_data {
-        statement.raw_bind_parameter(common.len() + 1, &*new.data)?;
+    if same_data {
+        statement.raw_execute()?;
+        return Ok(());
+    }
+    let tail = Tail::of(new);
+    for (i, value) in params![tail.user_agent, tail.data, tail.is_large]
+        .iter()
+        .enumerate()
+    {
+        statement.raw_bind_parameter(common.len() + i + 1, value)?;
     }
     statement.raw_execute()?;
+    if tail.is_large.is_some() {
+        large::put(connection, new)?;
+    } else if large::is_large(old) {
+        large::remove(connection, new.id)?;
+    }
     Ok(())
 }
 
@@ -198,9 +224,9 @@ fn decode(id: SessionId, row: &Row<'_>) -> Option<Record> {
         user: user_id(text(column(8)?)?)?,
         previous: previous(column(9)?, column(10)?, column(11)?, column(12)?)?,
         client: Client::from_parts(
-            nullable(column(14)?, text)?,
-            nullable(column(13)?, ip_address)?,
             nullable(column(15)?, text)?,
+            nullable(column(13)?, ip_address)?,
+            nullable(column(14)?, text)?,
         )?,
         data: blob(column(16)?)?.into(),
     };

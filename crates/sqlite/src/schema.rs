@@ -8,7 +8,7 @@ use crate::fault::{Fault, Result};
 pub(crate) const APPLICATION_ID: i32 = 0x7276_6f6b;
 
 /// Each entry takes a file from the version that is its index to the next.
-const MIGRATIONS: &[&str] = &[include_str!("schema.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("schema.sql"), include_str!("large.sql")];
 
 /// The version that this crate writes.
 pub(crate) const VERSION: i32 = MIGRATIONS.len() as i32;

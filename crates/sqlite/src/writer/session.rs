@@ -11,7 +11,7 @@ use rusqlite::params;
 use super::task::{Ends, Tx, Verb};
 use super::user;
 use crate::fault::{Fault, Result};
-use crate::row::{self, Found};
+use crate::row::{self, Found, large};
 
 /// Inserts a session, if its ID is not there and the user may have it.
 #[derive(Debug)]
@@ -192,6 +192,9 @@ pub(super) fn remove(tx: &Tx<'_>, id: SessionId, reason: EndReason) -> Result<Op
     if tx.write("DELETE FROM sessions WHERE id = ?1", params![key])? == 0 {
         return Ok(None);
     }
+    if !matches!(&found, Found::Whole(record) if !large::is_large(record)) {
+        remove_large(tx, id)?;
+    }
     let (listed_under, user) = match found {
         Found::Whole(record) => (Some(record.user.clone()), Some(record.user.clone())),
         // Most probably this; if it is not, the entry stays behind, where a
@@ -205,4 +208,19 @@ pub(super) fn remove(tx: &Tx<'_>, id: SessionId, reason: EndReason) -> Result<Op
         )?;
     }
     Ok(Some(Ended { id, user, reason }))
+}
+
+/// Removes what of a session is outside its row. What cannot be read cannot be
+/// removed either: it stays behind, where nothing refers to it.
+pub(super) fn remove_large(tx: &Tx<'_>, id: SessionId) -> Result<()> {
+    // Before it is written to: damage that the engine meets while it writes may
+    // be everybody's.
+    match large::read(tx.scout.unwrap_or(tx.connection), id) {
+        Err(fault) if fault.is_structural() && tx.scout.is_some() => Ok(()),
+        Err(fault) => Err(fault),
+        Ok(false) => Ok(()),
+        Ok(true) => {
+            large::remove(tx.connection, id).map_err(|error| Fault::from(error).while_writing())
+        }
+    }
 }

@@ -240,8 +240,8 @@ mod tests {
     #[test]
     fn a_file_that_cannot_shrink_is_let_be() {
         let (_folder, mut thread) = thread();
-        let free_pages = "CREATE TABLE large (data BLOB);
-             INSERT INTO large VALUES (zeroblob(2000000)); DROP TABLE large";
+        let free_pages = "CREATE TABLE bulk (data BLOB);
+             INSERT INTO bulk VALUES (zeroblob(2000000)); DROP TABLE bulk";
         let connection = thread.batches.connection().unwrap();
         connection.execute_batch(free_pages).unwrap();
         assert!(thread.vacuum().unwrap());

@@ -3,8 +3,9 @@
 use revocable_core::{
     EndReason, Ended, Epoch, RevokeAllOutcome, RevokeAllRequest, SessionId, UserId,
 };
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Rows, params};
 
+use super::session::remove_large;
 use super::task::{Ends, Tx, Verb};
 use crate::fault::{Fault, Result};
 
@@ -24,6 +25,9 @@ impl Verb for RevokeAll {
         // Nothing but IDs is read: a damaged record goes with the others. (A
         // DELETE with RETURNING would read the whole row.)
         let ended = doomed(tx.connection, user, keep)?;
+        for id in large_sessions(tx.connection, user, keep)? {
+            remove_large(tx, id)?;
+        }
         tx.write(
             "DELETE FROM sessions WHERE id IN
                  (SELECT id FROM by_user WHERE user = ?1 AND id IS NOT ?2)",
@@ -64,17 +68,21 @@ fn doomed(
              AND EXISTS (SELECT 1 FROM sessions WHERE sessions.id = by_user.id)
          ORDER BY id",
     )?;
-    let mut rows = statement.query(params![user.as_str(), keep])?;
-    let mut ids = Vec::new();
-    while let Some(row) = rows.next()? {
-        ids.extend(
-            row.get_ref(0)?
-                .as_blob()
-                .ok()
-                .and_then(SessionId::from_slice),
-        );
-    }
-    Ok(ids)
+    ids_of(statement.query(params![user.as_str(), keep])?)
+}
+
+/// Those of them, and of what they left behind, that have a part outside their
+/// rows.
+fn large_sessions(
+    connection: &Connection,
+    user: &UserId,
+    keep: Option<&[u8; SessionId::LEN]>,
+) -> Result<Vec<SessionId>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id FROM by_user WHERE user = ?1 AND id IS NOT ?2
+             AND EXISTS (SELECT 1 FROM large WHERE large.id = by_user.id)",
+    )?;
+    ids_of(statement.query(params![user.as_str(), keep])?)
 }
 
 /// Removes everything.
@@ -87,6 +95,7 @@ impl Verb for RevokeEverything {
 
     fn run(&self, tx: &Tx<'_>) -> Result<(u64, Epoch)> {
         let count = tx.write("DELETE FROM sessions", [])?;
+        tx.write("DELETE FROM large", [])?;
         tx.write("DELETE FROM by_user", [])?;
         let epoch = next_epoch(tx)?;
         tx.write("DELETE FROM epochs", [])?;
@@ -152,7 +161,11 @@ pub(crate) fn session_ids(
     let mut statement = connection.prepare_cached(
         "SELECT id FROM by_user WHERE user = ?1 AND id > ?2 ORDER BY id LIMIT ?3",
     )?;
-    let mut rows = statement.query(params![user.as_str(), after, limit])?;
+    ids_of(statement.query(params![user.as_str(), after, limit])?)
+}
+
+/// The first column of all rows, but for what is no ID.
+fn ids_of(mut rows: Rows<'_>) -> Result<Vec<SessionId>> {
     let mut ids = Vec::new();
     while let Some(row) = rows.next()? {
         ids.extend(

@@ -4,6 +4,7 @@
 mod damage;
 mod disk;
 mod files;
+mod large;
 mod listening;
 mod pages;
 mod paths;
