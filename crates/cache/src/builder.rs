@@ -6,14 +6,16 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use revocable_core::{
-    Clock, EndListener, Error, ErrorKind, Result, SessionStore, Sharing, SystemClock,
+    Clock, EndListener, EndListeners, Error, ErrorKind, Result, SessionStore, Sharing, SystemClock,
 };
 
-use crate::cached::CachedStore;
+use crate::cached::{CachedStore, Others};
 use crate::capacity::Capacity;
 use crate::carry::Finisher;
 use crate::entries::Entries;
 use crate::foreign::Foreign;
+use crate::keeper::Announced;
+use crate::lease::Lease;
 
 /// Builds a [`CachedStore`].
 #[must_use = "nothing is built before `build`"]
@@ -64,6 +66,12 @@ impl<S: SessionStore> CachedStoreBuilder<S> {
     /// most once in this time, and each that there were empties the cache. So
     /// it should be long against the time between two writes of others; a
     /// second is a good beginning. Without effect if nobody else writes.
+    ///
+    /// For a store that announces what others change, this is how long the cache
+    /// may answer after what it heard last, see
+    /// [`keep_lease`](CachedStore::keep_lease); two seconds is a good beginning.
+    /// Zero keeps it from ever answering: every lookup goes to the store, and
+    /// watches hear of what other machines end all the same.
     pub fn max_staleness(mut self, longest: Duration) -> Self {
         self.max_staleness = Some(longest);
         self
@@ -113,10 +121,20 @@ impl<S: SessionStore> CachedStoreBuilder<S> {
         } else {
             self.store.sharing()
         };
-        let foreign = match (sharing, self.max_staleness) {
-            (Sharing::Sole, _) => None,
+        let others = match (sharing, self.max_staleness) {
+            (Sharing::Sole, _) => Others::None,
             (Sharing::Counted, Some(longest)) => {
-                Some(Arc::new(Foreign::new(longest, Arc::clone(&self.clock))))
+                Others::Counted(Arc::new(Foreign::new(longest, Arc::clone(&self.clock))))
+            }
+            (Sharing::Announced, Some(longest)) => Others::Announced(Arc::new(Announced {
+                lease: Lease::new(longest, Arc::clone(&self.clock)),
+                listeners: EndListeners::new(),
+            })),
+            (Sharing::Announced, None) => {
+                return Err(refused(
+                    "other machines may write to this store: say by `max_staleness` how late \
+                     their revocations may be seen, and run `keep_lease`",
+                ));
             }
             (Sharing::Counted, None) => {
                 return Err(refused(
@@ -140,7 +158,7 @@ impl<S: SessionStore> CachedStoreBuilder<S> {
         Ok(CachedStore::from_parts(
             self.store,
             entries,
-            foreign,
+            others,
             self.finisher,
         ))
     }

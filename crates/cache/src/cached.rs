@@ -4,11 +4,12 @@ use std::fmt;
 use std::future::Future;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use revocable_core::{
-    Change, ChangeKind, CreateOutcome, CreateRequest, EndListener, EndReason, Ended, Epoch, Page,
-    Record, Result, RevokeAllOutcome, RevokeAllRequest, SessionId, SessionStore, Sharing,
+    Change, ChangeKind, CreateOutcome, CreateRequest, EndListener, EndReason, Ended, Epoch, Feed,
+    Page, Record, Result, RevokeAllOutcome, RevokeAllRequest, SessionId, SessionStore, Sharing,
     SweepOutcome, SweepRequest, UpdateOutcome, UserId,
 };
 
@@ -16,6 +17,7 @@ use crate::builder::CachedStoreBuilder;
 use crate::carry::{Carried, Finisher};
 use crate::entries::Entries;
 use crate::foreign::Foreign;
+use crate::keeper::{Announced, Keeper};
 use crate::stamps::Reach;
 
 /// A bounded cache in front of a store, itself a store: it answers lookups from
@@ -44,6 +46,15 @@ use crate::stamps::Reach;
 ///   cache, and until the store has answered nothing is served from the cache.
 ///   Before anybody is told that a session was not used for too long, or gets a
 ///   new token, the store is [asked](SessionStore::lookup_fresh) in any case.
+/// - **Announced**: others may write, also on other machines, and the store tells
+///   of it as they do. Then [`max_staleness`](CachedStoreBuilder::max_staleness)
+///   is the term of a lease: the cache answers only while
+///   [`keep_lease`](Self::keep_lease) runs and has heard all that was announced up
+///   to so long ago. A lookup that starts later than that after a revocation on
+///   another machine was committed never finds the session, also if this machine
+///   was cut off, stopped or suspended meanwhile: then the store is asked, and if
+///   it cannot answer that is an error. Watches end with sessions that other
+///   machines revoke.
 /// - **Unknown**: refused, unless the application
 ///   [vouches for it](CachedStoreBuilder::sole_writer).
 ///
@@ -93,9 +104,30 @@ use crate::stamps::Reach;
 pub struct CachedStore<S> {
     store: Arc<S>,
     entries: Arc<Entries>,
-    /// `None` if nobody else writes.
-    foreign: Option<Arc<Foreign>>,
+    others: Others,
     finisher: Finisher,
+}
+
+/// Who else writes, and how it is known.
+#[derive(Debug)]
+pub(crate) enum Others {
+    /// Nobody.
+    None,
+    /// The store is asked.
+    Counted(Arc<Foreign>),
+    /// The store tells.
+    Announced(Arc<Announced>),
+}
+
+impl Others {
+    /// Whether the entries may be used, by what is known already.
+    fn are_known(&self) -> bool {
+        match self {
+            Self::None => true,
+            Self::Counted(foreign) => foreign.is_known(),
+            Self::Announced(announced) => announced.lease.is_live(),
+        }
+    }
 }
 
 impl<S: SessionStore> CachedStore<S> {
@@ -117,14 +149,53 @@ impl<S: SessionStore> CachedStore<S> {
     pub(crate) fn from_parts(
         store: S,
         entries: Arc<Entries>,
-        foreign: Option<Arc<Foreign>>,
+        others: Others,
         finisher: Finisher,
     ) -> Self {
         Self {
             store: Arc::new(store),
             entries,
-            foreign,
+            others,
             finisher,
+        }
+    }
+
+    /// Follows what is announced in a store that other machines write to, and so
+    /// keeps the lease under which the cache may answer. Spawn it on a runtime,
+    /// with that runtime's timer; it ends when the cache is dropped, and at once
+    /// for a store that [announces nothing](Sharing).
+    ///
+    /// ```ignore
+    /// let sessions = CachedStore::builder(store).max_staleness(TWO_SECONDS).build()?;
+    /// tokio::spawn(sessions.keep_lease(tokio::time::sleep));
+    /// ```
+    ///
+    /// Whenever announcements may have been missed, the cache is emptied, answers
+    /// nothing until there is another subscription, and each session that is
+    /// watched is looked up. A subscription is tried again after 5 ms, and then
+    /// twice as long each time, up to 5 s. If this future is dropped, or is not
+    /// polled, the lease runs out and every lookup goes to the store; so it is
+    /// before the first poll.
+    ///
+    /// Three marks a term go through the store's channel.
+    pub fn keep_lease<T, F>(
+        &self,
+        sleep: T,
+    ) -> impl Future<Output = ()> + Send + 'static + use<S, T, F>
+    where
+        T: Fn(Duration) -> F + Send + Sync + 'static,
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let keeper = match &self.others {
+            Others::Announced(announced) => {
+                Some(Keeper::new(&self.store, &self.entries, announced))
+            }
+            Others::None | Others::Counted(_) => None,
+        };
+        async move {
+            if let Some(keeper) = keeper {
+                keeper.run(sleep).await;
+            }
         }
     }
 
@@ -144,12 +215,12 @@ impl<S: SessionStore> CachedStore<S> {
     /// answers when that has the time, and a lookup waits for no writer. Until
     /// the answer is there all do without the entries.
     fn may_answer(&self) -> bool {
-        let Some(foreign) = &self.foreign else {
-            return true;
-        };
-        if foreign.is_known() {
+        if self.others.are_known() {
             return true;
         }
+        let Others::Counted(foreign) = &self.others else {
+            return false;
+        };
         let Some(turn) = foreign.turn() else {
             return false;
         };
@@ -229,11 +300,7 @@ impl<S: SessionStore> SessionStore for CachedStore<S> {
 
     fn lookup_now(&self, id: SessionId) -> Option<Result<Option<Arc<Record>>>> {
         // `lookup` asks about the others.
-        if self
-            .foreign
-            .as_ref()
-            .is_some_and(|foreign| !foreign.is_known())
-        {
+        if !self.others.are_known() {
             return None;
         }
         if let Some(record) = self.entries.hit(id) {
@@ -358,7 +425,14 @@ impl<S: SessionStore> SessionStore for CachedStore<S> {
         self.store.foreign_changes().await
     }
 
+    async fn follow(&self) -> Result<Box<dyn Feed>> {
+        self.store.follow().await
+    }
+
     fn subscribe(&self, listener: Weak<dyn EndListener>) -> bool {
+        if let Others::Announced(announced) = &self.others {
+            announced.listeners.add(Weak::clone(&listener));
+        }
         self.store.subscribe(listener)
     }
 }
@@ -366,7 +440,7 @@ impl<S: SessionStore> SessionStore for CachedStore<S> {
 impl<S> fmt::Debug for CachedStore<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CachedStore")
-            .field("foreign", &self.foreign)
+            .field("others", &self.others)
             .field("finisher", &self.finisher)
             .finish_non_exhaustive()
     }

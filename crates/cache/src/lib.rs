@@ -6,7 +6,9 @@
 //!             ├─ entries   the records that were looked up, each with its stamp
 //!             ├─ sweeps    what may be served while expired sessions are removed
 //!             ├─ carry     writes go on when their callers go away
-//!             └─ foreign   what others wrote to the store
+//!             ├─ foreign   what others wrote to a store that counts it
+//!             ├─ lease     for how long what others announced is known
+//!             └─ keeper    follows what they announce
 //! ```
 
 #[cfg(doctest)]
@@ -19,6 +21,8 @@ mod capacity;
 mod carry;
 mod entries;
 mod foreign;
+mod keeper;
+mod lease;
 mod stamps;
 mod sweeps;
 

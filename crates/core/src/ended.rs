@@ -117,6 +117,13 @@ pub trait EndListener: Send + Sync {
         let _ = is_there;
         self.everything_ended(count, reason);
     }
+
+    /// The sessions whose end this listener waits for now, for a store that may
+    /// have missed what others announced: it looks them up. None unless a
+    /// listener says better.
+    fn watched(&self) -> Vec<SessionId> {
+        Vec::new()
+    }
 }
 
 /// The listeners of a store: what a store embeds to implement
@@ -159,6 +166,21 @@ impl EndListeners {
         is_there: impl Fn(SessionId) -> bool,
     ) {
         self.each(|listener| listener.everything_before_ended(count, reason, &is_there));
+    }
+
+    /// The sessions whose end any of them waits for, each once.
+    pub fn watched(&self) -> Vec<SessionId> {
+        let all = Mutex::new(Vec::new());
+        self.each(|listener| {
+            let watched = listener.watched();
+            all.lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .extend(watched);
+        });
+        let mut all = all.into_inner().unwrap_or_else(PoisonError::into_inner);
+        all.sort_unstable();
+        all.dedup();
+        all
     }
 
     fn each(&self, tell: impl Fn(&dyn EndListener)) {

@@ -69,4 +69,8 @@ impl EndListener for Hub {
         }
         self.emit(&Event::EverythingEnded { count, reason });
     }
+
+    fn watched(&self) -> Vec<SessionId> {
+        self.watchers.ids()
+    }
 }

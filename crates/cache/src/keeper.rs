@@ -1,0 +1,259 @@
+//! Follows what is announced in a store that several machines share.
+
+use std::future::Future;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use getrandom::SysRng;
+use getrandom::rand_core::TryRng;
+use revocable_core::{
+    EndListeners, EndReason, Ended, Error, ErrorKind, Feed, Mark, Notice, Result, SessionId,
+    SessionStore,
+};
+
+use crate::entries::Entries;
+use crate::lease::{Instants, Lease};
+
+/// Marks sent a term: two may go astray, or take most of a term, and the lease
+/// goes on.
+const MARKS_A_TERM: u32 = 3;
+
+/// Between two marks at the least, however short the term.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(5);
+
+/// Between two marks, and between two attempts to subscribe, at the most.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// What is known of others by what they announced.
+#[derive(Debug)]
+pub(crate) struct Announced {
+    pub(crate) lease: Lease,
+    /// Are told of what others ended.
+    pub(crate) listeners: EndListeners,
+}
+
+/// What a cache is made of, as long as there is one.
+pub(crate) struct Keeper<S> {
+    store: Weak<S>,
+    entries: Weak<Entries>,
+    announced: Weak<Announced>,
+}
+
+struct Parts<S> {
+    store: Arc<S>,
+    entries: Arc<Entries>,
+    announced: Arc<Announced>,
+}
+
+/// Why a feed is left.
+enum End {
+    /// The cache is no more.
+    Dropped,
+    /// Something may have been missed.
+    Gap(Error),
+}
+
+impl From<Error> for End {
+    fn from(error: Error) -> Self {
+        Self::Gap(error)
+    }
+}
+
+impl<S: SessionStore> Keeper<S> {
+    pub(crate) fn new(store: &Arc<S>, entries: &Arc<Entries>, announced: &Arc<Announced>) -> Self {
+        Self {
+            store: Arc::downgrade(store),
+            entries: Arc::downgrade(entries),
+            announced: Arc::downgrade(announced),
+        }
+    }
+
+    fn parts(&self) -> Result<Parts<S>, End> {
+        let parts = || {
+            Some(Parts {
+                store: self.store.upgrade()?,
+                entries: self.entries.upgrade()?,
+                announced: self.announced.upgrade()?,
+            })
+        };
+        parts().ok_or(End::Dropped)
+    }
+
+    /// Follows until the cache is dropped.
+    pub(crate) async fn run<F>(self, sleep: impl Fn(Duration) -> F)
+    where
+        F: Future<Output = ()>,
+    {
+        let mut pause = SHORTEST_PAUSE;
+        loop {
+            let mut stood = false;
+            match self.follow(&mut stood).await {
+                End::Dropped => return,
+                End::Gap(error) => {
+                    tracing::warn!(
+                        %error,
+                        "revocations may have been missed: sessions are read from the store",
+                    );
+                }
+            }
+            let Ok(parts) = self.parts() else { return };
+            // The term is not over, but that something may be missing is known.
+            parts.announced.lease.take();
+            drop(parts);
+            if stood {
+                pause = SHORTEST_PAUSE;
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// Follows one feed to its end. Says whether it brought back a mark.
+    async fn follow(&self, stood: &mut bool) -> End {
+        match self.try_follow(stood).await {
+            Ok(never) => match never {},
+            Err(end) => end,
+        }
+    }
+
+    async fn try_follow(&self, stood: &mut bool) -> Result<std::convert::Infallible, End> {
+        let Parts { store, .. } = self.parts()?;
+        let mut feed = store.follow().await?;
+        drop(store);
+        // What was loaded before there was this subscription may have been revoked
+        // before it, and nobody told.
+        self.parts()?.entries.forget_everything();
+        self.look_after_watched(EndReason::Unknown).await?;
+        let mut marks = Marks::default();
+        loop {
+            let wait = {
+                let parts = self.parts()?;
+                marks
+                    .send_if_due(&mut *feed, &parts.announced.lease)
+                    .await?
+            };
+            let Some(notice) = feed.next(wait).await? else {
+                continue;
+            };
+            match notice {
+                Notice::Mark(mark) => {
+                    if let Some(sent) = marks.returned(mark) {
+                        self.parts()?.announced.lease.give(sent);
+                        *stood = true;
+                    }
+                }
+                Notice::Ended { ended, own } => {
+                    let parts = self.parts()?;
+                    for ended in &ended {
+                        parts.entries.forget(ended.id);
+                    }
+                    if !own {
+                        parts.announced.listeners.ended(&ended);
+                    }
+                }
+                Notice::Changed(id) => self.parts()?.entries.forget(id),
+                Notice::EverythingEnded { count, reason, own } => {
+                    self.parts()?.entries.forget_everything();
+                    if !own {
+                        self.everything_ended(count, reason).await?;
+                    }
+                }
+                // What a newer version of the trait tells of may be anything.
+                _ => self.parts()?.entries.forget_everything(),
+            }
+        }
+    }
+
+    /// Others ended all sessions that there were. Some may have been created
+    /// since.
+    async fn everything_ended(&self, count: u64, reason: EndReason) -> Result<(), End> {
+        let gone = self.gone_of_watched().await?;
+        let listeners = &self.parts()?.announced;
+        // Whatever is watched only now was looked up since.
+        listeners
+            .listeners
+            .everything_before_ended(count, reason, |id| !gone.contains(&id));
+        Ok(())
+    }
+
+    /// Tells who waits for the end of sessions that are no more: nobody heard
+    /// how they ended.
+    async fn look_after_watched(&self, reason: EndReason) -> Result<(), End> {
+        let gone = self.gone_of_watched().await?;
+        let ended: Vec<_> = gone
+            .into_iter()
+            .map(|id| Ended {
+                id,
+                user: None,
+                reason,
+            })
+            .collect();
+        self.parts()?.announced.listeners.ended(&ended);
+        Ok(())
+    }
+
+    /// An error if it cannot be said of any.
+    async fn gone_of_watched(&self) -> Result<Vec<SessionId>, End> {
+        let Parts {
+            store, announced, ..
+        } = self.parts()?;
+        let mut gone = Vec::new();
+        for id in announced.listeners.watched() {
+            match store.lookup(id).await {
+                Ok(None) => gone.push(id),
+                Ok(Some(_)) => {}
+                // It is there, and nobody can use it.
+                Err(error) if error.kind() == ErrorKind::Corrupt => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(gone)
+    }
+}
+
+/// The marks that are under way.
+#[derive(Debug, Default)]
+struct Marks {
+    /// Each with the time at which it was sent, the oldest first.
+    sent: Vec<(Mark, Instants)>,
+    next_at: Option<Instants>,
+}
+
+impl Marks {
+    /// Sends a mark if it is time; how long until the next.
+    async fn send_if_due(&mut self, feed: &mut dyn Feed, lease: &Lease) -> Result<Duration> {
+        let between = (lease.term() / MARKS_A_TERM).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
+        let now = lease.now();
+        if let Some(sent) = self.next_at {
+            let gone = now.since(sent);
+            if gone < between {
+                return Ok(between - gone);
+            }
+        }
+        // The channel carries nothing, or what it carries comes too late to be
+        // of use.
+        if self.sent.len() >= 2 * MARKS_A_TERM as usize {
+            return Err(Error::new(
+                ErrorKind::Unavailable,
+                "the store's announcements do not come through",
+            ));
+        }
+        let mut mark = Mark::default();
+        SysRng.try_fill_bytes(&mut mark).map_err(|error| {
+            Error::new(ErrorKind::Unavailable, "the entropy source failed")
+                .with_source(error.to_string())
+        })?;
+        // Before it is sent: see `lease`.
+        self.sent.push((mark, now));
+        self.next_at = Some(now);
+        feed.mark(mark).await?;
+        Ok(between)
+    }
+
+    /// When this mark was sent. Those before it are not waited for any more.
+    fn returned(&mut self, mark: Mark) -> Option<Instants> {
+        let at = self.sent.iter().position(|(sent, _)| *sent == mark)?;
+        let (_, sent) = self.sent.drain(..=at).next_back()?;
+        Some(sent)
+    }
+}
