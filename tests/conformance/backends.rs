@@ -1,5 +1,6 @@
 //! How each backend is opened, opened again, damaged and read.
 
+mod announced;
 mod cached;
 mod memory;
 mod sled;
@@ -10,6 +11,7 @@ use std::sync::Arc;
 use revocable::{Result, SessionId, SessionStore};
 use revocable_conformance::Harness;
 
+use announced::CachedAnnounced;
 use cached::Cached;
 use memory::{Memory, Moka};
 use sled::Sled;
@@ -37,6 +39,11 @@ pub(crate) fn all() -> Vec<(&'static str, Arc<dyn Harness>)> {
         named("cached_sqlite", Cached::alone(Sqlite::exclusive())),
         named("cached_sqlite_shared", Cached::shared(Sqlite::new())),
         named("cached_sled", Cached::alone(Sled::new())),
+        named("cached_announced", CachedAnnounced),
+        named(
+            "cached_announced_behind_a_pointer",
+            BehindAPointer(CachedAnnounced),
+        ),
         named(
             "cached_sqlite_behind_a_pointer",
             BehindAPointer(Cached::alone(Sqlite::exclusive())),
