@@ -1,5 +1,6 @@
 //! Follows what is announced in a store that several machines share.
 
+use std::collections::{HashSet, VecDeque};
 use std::future::Future;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -23,6 +24,9 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(5);
 
 /// Between two marks, and between two attempts to subscribe, at the most.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// Sessions that are looked up between two looks at the feed.
+const LOOKUPS_A_STEP: usize = 64;
 
 /// What is known of others by what they announced.
 #[derive(Debug)]
@@ -123,15 +127,18 @@ impl<S: SessionStore> Keeper<S> {
         // What was loaded before there was this subscription may have been revoked
         // before it, and nobody told.
         self.parts()?.entries.forget_everything();
-        self.look_after_watched(EndReason::Unknown).await?;
         let mut marks = Marks::default();
+        let mut inquiries = VecDeque::from([self.inquiry(None)?]);
         loop {
-            let wait = {
+            let mut wait = {
                 let parts = self.parts()?;
                 marks
                     .send_if_due(&mut *feed, &parts.announced.lease)
                     .await?
             };
+            if self.inquire(&mut inquiries).await? {
+                wait = Duration::ZERO;
+            }
             let Some(notice) = feed.next(wait).await? else {
                 continue;
             };
@@ -155,7 +162,7 @@ impl<S: SessionStore> Keeper<S> {
                 Notice::EverythingEnded { count, reason, own } => {
                     self.parts()?.entries.forget_everything();
                     if !own {
-                        self.everything_ended(count, reason).await?;
+                        inquiries.push_back(self.inquiry(Some((count, reason)))?);
                     }
                 }
                 // What a newer version of the trait tells of may be anything.
@@ -164,50 +171,68 @@ impl<S: SessionStore> Keeper<S> {
         }
     }
 
-    /// Others ended all sessions that there were. Some may have been created
-    /// since.
-    async fn everything_ended(&self, count: u64, reason: EndReason) -> Result<(), End> {
-        let gone = self.gone_of_watched().await?;
-        let listeners = &self.parts()?.announced;
-        // Whatever is watched only now was looked up since.
-        listeners
-            .listeners
-            .everything_before_ended(count, reason, |id| !gone.contains(&id));
-        Ok(())
+    /// Begins to look after the sessions that are watched: after a gap, or since
+    /// others ended so many for this reason.
+    fn inquiry(&self, everything: Option<(u64, EndReason)>) -> Result<Inquiry, End> {
+        Ok(Inquiry {
+            everything,
+            // Whatever is watched only later was looked up since.
+            left: self.parts()?.announced.listeners.watched(),
+            gone: HashSet::new(),
+        })
     }
 
-    /// Tells who waits for the end of sessions that are no more: nobody heard
-    /// how they ended.
-    async fn look_after_watched(&self, reason: EndReason) -> Result<(), End> {
-        let gone = self.gone_of_watched().await?;
-        let ended: Vec<_> = gone
-            .into_iter()
-            .map(|id| Ended {
-                id,
-                user: None,
-                reason,
-            })
-            .collect();
-        self.parts()?.announced.listeners.ended(&ended);
-        Ok(())
-    }
-
-    /// An error if it cannot be said of any.
-    async fn gone_of_watched(&self) -> Result<Vec<SessionId>, End> {
-        let Parts {
-            store, announced, ..
-        } = self.parts()?;
-        let mut gone = Vec::new();
-        for id in announced.listeners.watched() {
-            match store.lookup(id).await {
-                Ok(None) => gone.push(id),
+    /// Goes on with the first inquiry, as far as a step goes: a connection may be
+    /// watched for each of a hundred thousand sessions, and marks and notices
+    /// must not wait for all of them. Whether there is more to do.
+    async fn inquire(&self, inquiries: &mut VecDeque<Inquiry>) -> Result<bool, End> {
+        let Some(inquiry) = inquiries.front_mut() else {
+            return Ok(false);
+        };
+        let parts = self.parts()?;
+        for _ in 0..LOOKUPS_A_STEP {
+            let Some(id) = inquiry.left.pop() else {
+                break;
+            };
+            match parts.store.lookup(id).await {
+                Ok(None) => {
+                    inquiry.gone.insert(id);
+                }
                 Ok(Some(_)) => {}
                 // It is there, and nobody can use it.
                 Err(error) if error.kind() == ErrorKind::Corrupt => {}
                 Err(error) => return Err(error.into()),
             }
         }
-        Ok(gone)
+        if inquiry.left.is_empty()
+            && let Some(inquiry) = inquiries.pop_front()
+        {
+            inquiry.tell(&parts.announced.listeners);
+        }
+        Ok(!inquiries.is_empty())
+    }
+}
+
+/// Which of the watched sessions are no more: nobody heard how they ended.
+struct Inquiry {
+    everything: Option<(u64, EndReason)>,
+    left: Vec<SessionId>,
+    gone: HashSet<SessionId>,
+}
+
+impl Inquiry {
+    fn tell(self, listeners: &EndListeners) {
+        if let Some((count, reason)) = self.everything {
+            let is_there = |id: SessionId| !self.gone.contains(&id);
+            listeners.everything_before_ended(count, reason, is_there);
+        } else {
+            let ended = self.gone.into_iter().map(|id| Ended {
+                id,
+                user: None,
+                reason: EndReason::Unknown,
+            });
+            listeners.ended(&ended.collect::<Vec<_>>());
+        }
     }
 }
 

@@ -355,6 +355,37 @@ fn watchers_hear_of_what_ended_while_nobody_listened() {
 }
 
 #[test]
+fn a_lease_does_not_wait_for_all_that_is_watched() {
+    let mut machine = Machine::new();
+    let sessions: Vec<_> = (0..1_000).map(|_| record("alice")).collect();
+    for session in &sessions {
+        block_on(machine.network.memory.create(request(session.clone()))).unwrap();
+    }
+    let ids: Vec<_> = sessions.iter().map(|session| session.id).collect();
+    let watcher = watch(&machine, &ids);
+    // Each lookup takes a poll.
+    machine.network.slow.store(true, Ordering::SeqCst);
+    let mut polls = 0;
+    while {
+        machine.network.slow.store(false, Ordering::SeqCst);
+        lookup(&machine.cached, ids[0]);
+        let hit = hits(&machine, ids[0]);
+        machine.network.slow.store(true, Ordering::SeqCst);
+        !hit
+    } {
+        machine.keep();
+        polls += 1;
+        assert!(polls < 200, "no lease before all were looked up");
+    }
+    // What ends meanwhile is told at the end.
+    block_on(machine.network.memory.revoke(ids[0], EndReason::LoggedOut)).unwrap();
+    for _ in 0..1_100 {
+        machine.keep();
+    }
+    assert_eq!(told(&watcher), [(ids[0], EndReason::Unknown)]);
+}
+
+#[test]
 fn what_this_machine_ended_itself_is_not_told_twice() {
     let mut machine = Machine::new();
     let session = cached(&mut machine).id;
