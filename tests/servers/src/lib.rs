@@ -1,0 +1,9 @@
+//! Servers that tests and benchmarks start for themselves: on a free port of
+//! loopback, with a data folder of their own, ended with whoever started them.
+//!
+//! Where a server is not installed, starting it says so by [`Missing`], and a
+//! test shows as ignored with that reason.
+
+mod process;
+
+pub use process::{Missing, Process, Program, free_port};
