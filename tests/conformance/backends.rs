@@ -3,6 +3,7 @@
 mod announced;
 mod cached;
 mod memory;
+mod redis;
 mod sled;
 mod sqlite;
 
@@ -10,21 +11,30 @@ use std::sync::Arc;
 
 use revocable::{Result, SessionId, SessionStore};
 use revocable_conformance::Harness;
+use revocable_test_servers::Missing;
 
 use announced::CachedAnnounced;
 use cached::Cached;
 use memory::{Memory, Moka};
+use redis::Redis;
 use sled::Sled;
 use sqlite::Sqlite;
 
-/// The backends by name.
-pub(crate) fn all() -> Vec<(&'static str, Arc<dyn Harness>)> {
-    fn named(
-        name: &'static str,
-        harness: impl Harness + 'static,
-    ) -> (&'static str, Arc<dyn Harness>) {
-        (name, Arc::new(harness))
-    }
+/// A backend by its name, or why it cannot be had.
+type Backend = (&'static str, Result<Arc<dyn Harness>, Missing>);
+
+fn named(name: &'static str, harness: impl Harness + 'static) -> Backend {
+    (name, Ok(Arc::new(harness)))
+}
+
+/// The backends, as far as their servers are installed.
+pub(crate) fn all() -> Vec<Backend> {
+    let mut all = embedded();
+    all.extend(Redis::all());
+    all
+}
+
+fn embedded() -> Vec<Backend> {
     vec![
         named("memory", Memory),
         named("memory_behind_a_pointer", BehindAPointer(Memory)),

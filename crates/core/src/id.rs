@@ -50,6 +50,13 @@ impl Bucket {
         Self(u16::from(hash[0]) << 4 | u16::from(hash[1]) >> 4)
     }
 
+    /// The bucket with this number; `None` unless it is below
+    /// [`Bucket::COUNT`].
+    pub fn from_index(index: usize) -> Option<Self> {
+        let number = u16::try_from(index).ok()?;
+        (index < Self::COUNT).then_some(Self(number))
+    }
+
     /// The bucket as a number below [`Bucket::COUNT`].
     pub fn index(self) -> usize {
         usize::from(self.0)
@@ -186,6 +193,14 @@ impl<'de> serde::Deserialize<'de> for SessionId {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn buckets_are_numbered() {
+        let last = Bucket::COUNT - 1;
+        assert_eq!(Bucket::from_index(last).map(Bucket::index), Some(last));
+        assert_eq!(Bucket::from_index(Bucket::COUNT), None);
+        assert_eq!(Bucket::from_index(1 << 16), None);
+    }
 
     fn id() -> SessionId {
         SessionId::new(1_700_000_000_000, Bucket(0xabc), [0xff; 8])

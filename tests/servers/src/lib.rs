@@ -5,5 +5,7 @@
 //! test shows as ignored with that reason.
 
 mod process;
+mod redis;
 
 pub use process::{Missing, Process, Program, free_port};
+pub use redis::Redis;

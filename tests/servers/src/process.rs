@@ -133,6 +133,17 @@ impl Process {
         }
     }
 
+    /// Whether the server has not ended. One that has is left to be waited for,
+    /// and counts as ended all the same.
+    pub fn is_running(&self) -> bool {
+        let state = std::fs::read_to_string(format!("/proc/{}/stat", self.server.as_raw_pid()));
+        // The state follows the name, which is in parentheses. `Z` is the end.
+        state.map_or(true, |state| {
+            let rest = state.rsplit_once(") ").map_or("", |(_, rest)| rest);
+            !rest.starts_with('Z')
+        })
+    }
+
     /// The server answers nothing until [`resume`](Self::resume).
     ///
     /// # Errors

@@ -1,0 +1,241 @@
+//! The way to the server: a connection that is made again when it was lost.
+
+use std::future::Future;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use redis::aio::MultiplexedConnection;
+use redis::cluster::ClusterClient;
+use redis::cluster_async::ClusterConnection;
+use redis::sentinel::SentinelClient;
+use redis::{AsyncConnectionConfig, Client, Cmd, ErrorKind, ServerErrorKind, Value};
+use revocable_core::Result;
+use tokio::time::timeout;
+
+use crate::fault::Failure;
+use crate::script::Call;
+
+/// Where the server is.
+pub(crate) enum Target {
+    Server(Client),
+    /// Whichever is the master now.
+    Sentinel(tokio::sync::Mutex<SentinelClient>),
+    Cluster(ClusterClient),
+}
+
+/// How long is waited.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// For the connection, and for an answer.
+    pub(crate) timeout: Duration,
+    /// After each write, until so many replicas have it.
+    pub(crate) replicas: Option<Replicas>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Replicas {
+    pub(crate) count: u32,
+    pub(crate) timeout: Duration,
+}
+
+#[derive(Clone)]
+enum Connection {
+    Server(MultiplexedConnection),
+    Cluster(ClusterConnection),
+}
+
+/// A connection that many use at the same time. Whoever finds it lost has the
+/// next one make another.
+pub(crate) struct Link {
+    target: std::sync::Arc<Target>,
+    limits: Limits,
+    current: Mutex<Current>,
+    /// One connects, and the others wait for that.
+    connecting: tokio::sync::Mutex<()>,
+}
+
+#[derive(Default)]
+struct Current {
+    /// How many there were before it.
+    number: u64,
+    connection: Option<Connection>,
+}
+
+impl Link {
+    pub(crate) fn new(target: std::sync::Arc<Target>, limits: Limits) -> Self {
+        Self {
+            target,
+            limits,
+            current: Mutex::default(),
+            connecting: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// What the server says to this command, which changes nothing.
+    pub(crate) async fn read(&self, command: &Cmd) -> Result<Value> {
+        match self.send(command).await {
+            Err(Failure::Lost(_) | Failure::Replica(_)) => self.send(command).await,
+            outcome => outcome,
+        }
+        .map_err(Failure::reading)
+    }
+
+    /// What a script says that changes nothing.
+    pub(crate) async fn ask(&self, call: &Call) -> Result<Value> {
+        match self.run(call).await {
+            Err(Failure::Lost(_) | Failure::Replica(_)) => self.run(call).await,
+            outcome => outcome,
+        }
+        .map_err(Failure::reading)
+    }
+
+    /// What a script says that may be sent twice: carried out twice, it does it
+    /// once.
+    pub(crate) async fn write(&self, call: &Call) -> Result<Value> {
+        match self.run_and_replicate(call).await {
+            Ok(value) => Ok(value),
+            Err(first @ (Failure::Lost(_) | Failure::Replica(_) | Failure::Late)) => {
+                let unknown = first.is_unknown();
+                let second = self.run_and_replicate(call).await;
+                second.map_err(|second| second.writing(unknown))
+            }
+            Err(failure) => Err(failure.writing(false)),
+        }
+    }
+
+    async fn send(&self, command: &Cmd) -> Result<Value, Failure> {
+        self.with_connection(async |connection| connection.send(command).await)
+            .await
+    }
+
+    async fn run(&self, call: &Call) -> Result<Value, Failure> {
+        self.with_connection(async |connection| connection.run(call).await)
+            .await
+    }
+
+    /// On one connection: what a server counts as replicated is what came over
+    /// the connection that asks.
+    async fn run_and_replicate(&self, call: &Call) -> Result<Value, Failure> {
+        let Some(replicas) = self.limits.replicas else {
+            return self.run(call).await;
+        };
+        self.with_connection(async |connection| {
+            let value = connection.run(call).await?;
+            let ms = u64::try_from(replicas.timeout.as_millis()).unwrap_or(u64::MAX);
+            let wait = redis::cmd("WAIT").arg(replicas.count).arg(ms).take();
+            let reached = match connection.send(&wait).await {
+                Ok(Value::Int(reached)) => reached,
+                _ => 0,
+            };
+            if reached < i64::from(replicas.count) {
+                return Err(Failure::NotReplicated);
+            }
+            Ok(value)
+        })
+        .await
+    }
+
+    async fn with_connection<T>(
+        &self,
+        work: impl AsyncFnOnce(&mut Connection) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let (number, mut connection) = self.connection().await?;
+        let longest = match self.limits.replicas {
+            Some(replicas) => self.limits.timeout + replicas.timeout,
+            None => self.limits.timeout,
+        };
+        let outcome = timeout(longest, work(&mut connection))
+            .await
+            .unwrap_or(Err(Failure::Late));
+        // A cluster's connection is many, and mends itself.
+        if let (Err(failure), Connection::Server(_)) = (&outcome, &connection)
+            && failure.is_connections_end()
+        {
+            let mut current = self.current();
+            if current.number == number {
+                current.connection = None;
+            }
+        }
+        outcome
+    }
+
+    async fn connection(&self) -> Result<(u64, Connection), Failure> {
+        if let Some(there) = self.current().get() {
+            return Ok(there);
+        }
+        let connect = async {
+            let _turn = self.connecting.lock().await;
+            if let Some(there) = self.current().get() {
+                return Ok(there);
+            }
+            let made = self.target.connect().await?;
+            let mut current = self.current();
+            current.number += 1;
+            current.connection = Some(made.clone());
+            Ok((current.number, made))
+        };
+        in_time(self.limits.timeout, connect).await
+    }
+
+    fn current(&self) -> MutexGuard<'_, Current> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Current {
+    fn get(&self) -> Option<(u64, Connection)> {
+        Some((self.number, self.connection.clone()?))
+    }
+}
+
+pub(crate) async fn in_time<T>(
+    longest: Duration,
+    connect: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    timeout(longest, connect)
+        .await
+        .unwrap_or_else(|_| Err(Failure::connecting_took_too_long()))
+}
+
+impl Target {
+    async fn connect(&self) -> Result<Connection, Failure> {
+        // The time that is waited is measured here, once for everything.
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(None)
+            .set_response_timeout(None);
+        let connection = match self {
+            Self::Server(client) => {
+                let made = client.get_multiplexed_async_connection_with_config(&config);
+                made.await.map(Connection::Server)
+            }
+            Self::Sentinel(sentinel) => {
+                let mut sentinel = sentinel.lock().await;
+                let made = sentinel.get_async_connection_with_config(&config);
+                made.await.map(Connection::Server)
+            }
+            Self::Cluster(client) => client.get_async_connection().await.map(Connection::Cluster),
+        };
+        connection.map_err(Failure::no_connection)
+    }
+}
+
+impl Connection {
+    async fn run(&mut self, call: &Call) -> Result<Value, Failure> {
+        match self.send(&call.by_digest()).await {
+            Err(Failure::Refused(error))
+                if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) =>
+            {
+                self.send(&call.in_full()).await
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn send(&mut self, command: &Cmd) -> Result<Value, Failure> {
+        let answer = match self {
+            Self::Server(connection) => command.query_async(connection).await,
+            Self::Cluster(connection) => command.query_async(connection).await,
+        };
+        answer.map_err(Failure::of)
+    }
+}

@@ -1,0 +1,118 @@
+//! The end of sessions.
+
+use std::collections::HashSet;
+
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+use revocable_core::{
+    EndReason, Ended, Epoch, Error, ErrorKind, Result, RevokeAllOutcome, RevokeAllRequest,
+    SessionId, UserId,
+};
+
+use crate::fault::unexpected;
+use crate::keys::indexed;
+use crate::reply;
+use crate::script::{EVERYTHING, REVOKE, REVOKE_ALL};
+use crate::server::{Server, bucket_of, seed};
+
+/// Of a cluster, asked at a time.
+const BUCKETS_AT_A_TIME: usize = 32;
+
+/// Watched sessions looked up at a time.
+const LOOKUPS_AT_A_TIME: usize = 64;
+
+pub(crate) async fn revoke(
+    server: &Server,
+    id: SessionId,
+    reason: EndReason,
+) -> Result<Option<Ended>> {
+    let call = server
+        .call(&REVOKE, id.bucket())?
+        .key(server.keys.session(id))
+        .arg(*id.as_bytes())
+        .arg(reason.as_str());
+    let Some(user) = reply::strings(server.write(&call).await?)?.pop() else {
+        return Ok(None);
+    };
+    let user = user.split_first().and_then(|(_, name)| {
+        let name = std::str::from_utf8(name).ok()?;
+        let user = UserId::new(name).ok()?;
+        // Not what damage has made of it.
+        (revocable_core::Bucket::of(&user) == id.bucket()).then_some(user)
+    });
+    let ended = Ended { id, user, reason };
+    server.listeners.ended(std::slice::from_ref(&ended));
+    Ok(Some(ended))
+}
+
+pub(crate) async fn revoke_all(
+    server: &Server,
+    request: RevokeAllRequest,
+) -> Result<RevokeAllOutcome> {
+    let keep = request.keep.map(|id| id.as_bytes().to_vec());
+    let call = server
+        .call(&REVOKE_ALL, revocable_core::Bucket::of(&request.user))?
+        .arg(seed()?)
+        .arg(indexed(&request.user))
+        .arg(keep.unwrap_or_default())
+        .arg(request.reason.as_str())
+        .arg(request.now_ms.to_string());
+    let answer = reply::strings(server.write(&call).await?)?;
+    let [position, ids] = &answer[..] else {
+        return Err(unexpected());
+    };
+    let ids = reply::ids(ids)?;
+    let ended = ids.iter().map(|id| Ended {
+        id: *id,
+        user: Some(request.user.clone()),
+        reason: request.reason,
+    });
+    server.listeners.ended(&ended.collect::<Vec<_>>());
+    Ok(RevokeAllOutcome {
+        ended: ids,
+        epoch: Epoch::from_number(reply::number(position)?),
+    })
+}
+
+/// On one server one step. On a cluster one after the other, a bucket at a time:
+/// a user's sessions end together, and all have when this returns.
+pub(crate) async fn revoke_everything(server: &Server, reason: EndReason) -> Result<u64> {
+    let stretches = server.stretches(0, usize::MAX);
+    let several = stretches.len() > 1;
+    let counts = stream::iter(stretches)
+        .map(|buckets| async move {
+            let first = buckets.first().ok_or_else(unexpected)?;
+            let call = server.call(&EVERYTHING, bucket_of(first)?)?;
+            let call = call.arg(reason.as_str()).args(buckets);
+            let answer = reply::strings(server.write(&call).await?)?;
+            reply::number(answer.first().ok_or_else(unexpected)?)
+        })
+        .buffer_unordered(BUCKETS_AT_A_TIME)
+        .try_fold(0_u64, async |sum, count| Ok(sum.saturating_add(count)));
+    let count = counts.await.map_err(|error| {
+        let half_way = "some sessions have ended and others have not: repeat the call";
+        match several {
+            true => Error::new(ErrorKind::UnknownOutcome, half_way).with_source(error),
+            false => error,
+        }
+    })?;
+    tell_of_everything(server, count, reason).await;
+    Ok(count)
+}
+
+/// Sessions may have been created since, and are not meant.
+async fn tell_of_everything(server: &Server, count: u64, reason: EndReason) {
+    let there: HashSet<SessionId> = stream::iter(server.listeners.watched())
+        .map(async |id| {
+            let value = server.value(id).await;
+            // Where the server cannot say it, it has ended: nobody gets in.
+            matches!(value, Ok(Some(_))).then_some(id)
+        })
+        .buffer_unordered(LOOKUPS_AT_A_TIME)
+        .filter_map(async |id| id)
+        .collect()
+        .await;
+    let is_there = |id: SessionId| there.contains(&id);
+    server
+        .listeners
+        .everything_before_ended(count, reason, is_there);
+}

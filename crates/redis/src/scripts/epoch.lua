@@ -1,0 +1,2 @@
+-- ARGV 4 seed
+return position_from(ARGV[4])

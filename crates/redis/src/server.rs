@@ -1,0 +1,144 @@
+//! What all clones of a store share.
+
+use std::sync::Arc;
+
+use getrandom::SysRng;
+use getrandom::rand_core::TryRng;
+use redis::Value;
+use revocable_core::{Bucket, EndListeners, Error, ErrorKind, Record, Result, SessionId};
+use tokio::runtime::Handle;
+
+use crate::fault;
+use crate::keys::{Keys, Stored, corrupt};
+use crate::link::{Limits, Link, Target};
+use crate::notice::Instance;
+use crate::reply;
+use crate::script::{Call, Script};
+use crate::touches::Touches;
+
+/// The server, and what is known of it.
+pub(crate) struct Server {
+    pub(crate) keys: Keys,
+    pub(crate) target: Arc<Target>,
+    pub(crate) limits: Limits,
+    /// A lookup does not wait behind writes that wait for replicas.
+    reads: Link,
+    writes: Link,
+    pub(crate) instance: Instance,
+    pub(crate) listeners: EndListeners,
+    pub(crate) touches: Touches,
+    pub(crate) runtime: Handle,
+}
+
+impl Server {
+    pub(crate) fn new(target: Target, limits: Limits, keys: Keys, runtime: Handle) -> Result<Self> {
+        let target = Arc::new(target);
+        Ok(Self {
+            keys,
+            reads: Link::new(Arc::clone(&target), limits),
+            writes: Link::new(Arc::clone(&target), limits),
+            target,
+            limits,
+            instance: random()?,
+            listeners: EndListeners::new(),
+            touches: Touches::default(),
+            runtime,
+        })
+    }
+
+    /// Whether the buckets are spread over several servers.
+    pub(crate) fn is_cluster(&self) -> bool {
+        matches!(*self.target, Target::Cluster(_))
+    }
+
+    pub(crate) async fn read(&self, command: &redis::Cmd) -> Result<Value> {
+        self.reads.read(command).await
+    }
+
+    pub(crate) async fn write(&self, call: &Call) -> Result<Value> {
+        self.writes.write(call).await
+    }
+
+    /// What a script says that changes nothing.
+    pub(crate) async fn ask(&self, call: &Call) -> Result<Value> {
+        self.reads.ask(call).await
+    }
+
+    /// A run of a script in this bucket, with a name of its own: sent twice, it
+    /// is carried out once.
+    pub(crate) fn call(&self, script: &'static Script, bucket: Bucket) -> Result<Call> {
+        let request: [u8; 16] = random()?;
+        Ok(Call::new(script, self.keys.since(bucket))
+            .arg(request)
+            .arg(self.keys.channel())
+            .arg(self.instance))
+    }
+
+    /// What is stored of a session that has not ended with all others.
+    pub(crate) async fn value(&self, id: SessionId) -> Result<Option<Vec<u8>>> {
+        let command = redis::cmd("MGET")
+            .arg(self.keys.session(id))
+            .arg(self.keys.since(id.bucket()))
+            .take();
+        let mut answer = reply::array(self.read(&command).await?)?;
+        let value = reply::optional(reply::next(&mut answer)?)?;
+        let since = reply::optional(reply::next(&mut answer)?)?;
+        let Some(value) = value else {
+            return Ok(None);
+        };
+        // Without it nobody knows whether the session has ended.
+        let since = reply::number(&since.ok_or_else(corrupt)?)?;
+        match Stored::parse(&value) {
+            Some(stored) if !stored.is_of_now(since) => Ok(None),
+            Some(_) => Ok(Some(value)),
+            None => Err(corrupt()),
+        }
+    }
+
+    pub(crate) async fn find(&self, id: SessionId) -> Result<Option<Arc<Record>>> {
+        match self.value(id).await? {
+            None => Ok(None),
+            Some(value) => Stored::parse(&value)
+                .ok_or_else(corrupt)?
+                .record(id)
+                .map(Some),
+        }
+    }
+
+    /// Runs of all buckets, each as many as one script may take: on a cluster
+    /// one.
+    pub(crate) fn stretches(&self, first: usize, most: usize) -> Vec<Vec<String>> {
+        let most = if self.is_cluster() { 1 } else { most };
+        let buckets: Vec<String> = (first..Bucket::COUNT).map(|n| format!("{n:03x}")).collect();
+        buckets.chunks(most).map(<[String]>::to_vec).collect()
+    }
+}
+
+/// The bucket with this number in hexadecimal.
+pub(crate) fn bucket_of(text: &str) -> Result<Bucket> {
+    let number = usize::from_str_radix(text, 16).ok();
+    number
+        .and_then(Bucket::from_index)
+        .ok_or_else(fault::unexpected)
+}
+
+/// Where a bucket begins to count: not where it did in another life.
+pub(crate) fn seed() -> Result<String> {
+    // Lua counts exactly up to 2^53.
+    let number = u64::from_be_bytes(random()?) >> 12;
+    Ok(number.to_string())
+}
+
+pub(crate) fn random<const N: usize>() -> Result<[u8; N]> {
+    let mut bytes = [0; N];
+    SysRng.try_fill_bytes(&mut bytes).map_err(fault::entropy)?;
+    Ok(bytes)
+}
+
+/// Others were faster, each time.
+pub(crate) fn overtaken() -> Error {
+    Error::new(
+        ErrorKind::Conflict,
+        "others change the same sessions faster than this call can",
+    )
+}

@@ -1,0 +1,161 @@
+//! Redis, alone.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::time::{Duration, Instant};
+use std::{io, thread};
+
+use tempfile::TempDir;
+
+use crate::{Missing, Process, Program, free_port};
+
+/// How long a server may take until it answers.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What every server is told: to sync each write before it answers, and to keep
+/// no snapshots.
+const SETTINGS: [&str; 8] = [
+    "--bind",
+    "127.0.0.1",
+    "--appendonly",
+    "yes",
+    "--appendfsync",
+    "always",
+    "--save",
+    "",
+];
+
+/// A server with a folder of its own.
+#[derive(Debug)]
+pub struct Redis {
+    program: Program,
+    folder: TempDir,
+    settings: Vec<String>,
+    port: u16,
+    process: Option<Process>,
+}
+
+impl Redis {
+    /// Looks for the program.
+    ///
+    /// # Errors
+    ///
+    /// If it is not installed.
+    pub fn find() -> Result<Program, Missing> {
+        Program::find("redis-server", &[]).or_else(|missing| {
+            // Where Valkey has taken its place.
+            Program::find("valkey-server", &[]).map_err(|_| missing)
+        })
+    }
+
+    /// Starts a server that syncs each write before it answers, with these
+    /// settings more, as on its command line.
+    ///
+    /// # Errors
+    ///
+    /// If it is not installed.
+    ///
+    /// # Panics
+    ///
+    /// If it does not start.
+    pub fn start(settings: &[&str]) -> Result<Self, Missing> {
+        let program = Self::find()?;
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let mut redis = Self {
+            program,
+            folder,
+            settings: settings.iter().map(ToString::to_string).collect(),
+            port: 0,
+            process: None,
+        };
+        // Somebody else may take the port first.
+        let started = (0..10).any(|_| {
+            redis.port = free_port().expect("there is a free port");
+            redis.try_start().is_ok()
+        });
+        assert!(started, "redis-server does not start: {}", redis.log());
+        Ok(redis)
+    }
+
+    fn try_start(&mut self) -> io::Result<()> {
+        let port = self.port.to_string();
+        let folder = self.folder.path().display().to_string();
+        let own = ["--port", &port, "--dir", &folder];
+        let arguments = own.iter().copied().chain(SETTINGS);
+        let settings = self.settings.iter().map(String::as_str);
+        let log = self.folder.path().join("log");
+        let process = Process::start(self.program.path(), arguments.chain(settings), &log)?;
+        let until = Instant::now() + PATIENCE;
+        while !answers(self.port) {
+            if Instant::now() > until || !process.is_running() {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            thread::park_timeout(Duration::from_millis(5));
+        }
+        self.process = Some(process);
+        Ok(())
+    }
+
+    /// Its address.
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// Its port on loopback.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Where its files are.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// What it has printed.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    /// It answers nothing until [`resume`](Self::resume).
+    pub fn pause(&self) {
+        let process = self.process.as_ref().expect("it is running");
+        process.pause().expect("an own process can be stopped");
+    }
+
+    /// It goes on.
+    pub fn resume(&self) {
+        let process = self.process.as_ref().expect("it is running");
+        process.resume().expect("an own process can be continued");
+    }
+
+    /// Kills it; what it has on the disk stays.
+    pub fn kill(&mut self) {
+        self.process = None;
+    }
+
+    /// Starts it again at the same place, with what it has on the disk.
+    ///
+    /// # Panics
+    ///
+    /// If it does not start.
+    pub fn restart(&mut self) {
+        self.kill();
+        if let Err(error) = self.try_start() {
+            panic!("redis-server does not start again: {error}: {}", self.log());
+        }
+    }
+}
+
+/// Whether somebody there answers as Redis does, if only with an error.
+fn answers(port: u16) -> bool {
+    let ask = || {
+        let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+        stream.set_read_timeout(Some(Duration::from_secs(1)))?;
+        stream.write_all(b"PING\r\n")?;
+        let mut answer = [0; 64];
+        let length = stream.read(&mut answer)?;
+        Ok::<_, io::Error>(answer[..length].to_vec())
+    };
+    ask().is_ok_and(|answer| answer.starts_with(b"+PONG") || answer.starts_with(b"-NOAUTH"))
+}
