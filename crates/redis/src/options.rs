@@ -144,6 +144,9 @@ impl RedisStoreBuilder {
         if self.replicas.is_some() && matches!(self.place, Place::Cluster(_)) {
             return Err(configuration("a cluster cannot be waited for"));
         }
+        // Has no effect if the application has chosen one for its process.
+        #[cfg(feature = "tls")]
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let limits = Limits {
             timeout: self.timeout,
             replicas: self.replicas,
