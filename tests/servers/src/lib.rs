@@ -5,7 +5,9 @@
 //! test shows as ignored with that reason.
 
 mod process;
+mod proxy;
 mod redis;
 
 pub use process::{Missing, Process, Program, free_port};
+pub use proxy::Proxy;
 pub use redis::Redis;

@@ -1,0 +1,36 @@
+//! Stores on servers that are stopped, killed and cut off, and two machines on
+//! one of them: typed errors while it lasts, nothing acknowledged lost, no
+//! revoked session served, and service again afterwards.
+//!
+//! Listed at run time: what needs a server that is not installed shows as
+//! ignored, with the reason.
+
+mod redis;
+
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use revocable_test_servers::Missing;
+
+/// A test with a runtime of its own.
+type Run = fn(&tokio::runtime::Runtime) -> Result<(), Failed>;
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let trials = redis::TRIALS
+        .iter()
+        .map(|(name, run)| trial(name, *run, redis::missing()));
+    libtest_mimic::run(&arguments, trials.collect()).exit();
+}
+
+fn trial(name: &str, run: Run, missing: Option<Missing>) -> Trial {
+    Trial::ignorable_test(name, move || match missing {
+        Some(missing) => Ok(Completion::ignored_with(missing.to_string())),
+        None => {
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(2)
+                .enable_all()
+                .build()?;
+            run(&runtime)?;
+            Ok(Completion::Completed)
+        }
+    })
+}

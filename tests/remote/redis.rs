@@ -1,0 +1,341 @@
+//! Redis.
+
+use std::time::{Duration, Instant};
+
+use libtest_mimic::Failed;
+use revocable::redis::Durability;
+use revocable::{CachedStore, EndReason, ErrorKind, RedisStore, SessionStore, Sessions, Token};
+use revocable_test_servers::{Missing, Proxy, Redis};
+use tokio::runtime::Runtime;
+
+use crate::Run;
+
+/// How long the stores wait for an answer.
+const TIMEOUT: Duration = Duration::from_millis(300);
+
+/// How late the caches may see what the other machine has done.
+const TERM: Duration = Duration::from_millis(400);
+
+/// By when something has happened that is only waited for.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+pub(crate) const TRIALS: &[(&str, Run)] = &[
+    ("redis::a_killed_server_keeps_what_was_acknowledged", killed),
+    (
+        "redis::a_stopped_server_is_an_error_and_not_a_logout",
+        stopped,
+    ),
+    (
+        "redis::a_server_that_keeps_nothing_ends_all_sessions",
+        keeps_nothing,
+    ),
+    ("redis::servers_that_undo_revocations_are_refused", refused),
+    (
+        "redis::a_revocation_whose_answer_was_lost_is_done_once",
+        answer_lost,
+    ),
+    (
+        "redis::a_revocation_on_one_machine_holds_on_the_other_in_time",
+        two_machines,
+    ),
+    (
+        "redis::a_machine_that_hears_nothing_serves_nothing_from_its_cache",
+        deaf,
+    ),
+    (
+        "redis::a_cache_is_empty_when_the_data_were_taken_away",
+        taken_away,
+    ),
+];
+
+pub(crate) fn missing() -> Option<Missing> {
+    Redis::find().err()
+}
+
+fn server(settings: &[&str]) -> Redis {
+    Redis::start(settings).expect("it is installed")
+}
+
+async fn connect(port: u16) -> revocable::Result<RedisStore> {
+    let url = format!("redis://127.0.0.1:{port}");
+    RedisStore::builder(&url).timeout(TIMEOUT).connect().await
+}
+
+fn sessions(store: impl SessionStore) -> revocable::Result<Sessions> {
+    Sessions::builder(store).build()
+}
+
+/// A machine with a cache that follows what others announce.
+async fn machine(port: u16) -> revocable::Result<Sessions> {
+    let cached = CachedStore::builder(connect(port).await?)
+        .max_staleness(TERM)
+        .build()?;
+    tokio::spawn(cached.keep_lease(tokio::time::sleep));
+    sessions(cached)
+}
+
+async fn is_live(sessions: &Sessions, token: &Token) -> revocable::Result<bool> {
+    Ok(sessions.lookup(token).await?.is_some())
+}
+
+/// Waits for a lookup to give an answer again.
+async fn answers_again(sessions: &Sessions, token: &Token) -> Result<bool, Failed> {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match is_live(sessions, token).await {
+            Ok(live) => return Ok(live),
+            Err(error) if Instant::now() > until => return Err(error.into()),
+            Err(error) => assert!(error.is_transient(), "{error:?}"),
+        }
+    }
+}
+
+fn killed(runtime: &Runtime) -> Result<(), Failed> {
+    let mut redis = server(&[]);
+    runtime.block_on(async {
+        let store = connect(redis.port()).await?;
+        assert_eq!(store.durability(), Durability::Synced);
+        let sessions = sessions(store)?;
+        let (kept, _) = sessions.create("alice").await?;
+        let (revoked, session) = sessions.create("alice").await?;
+        sessions.revoke(session.id()).await?;
+        let (all, _) = sessions.create("bob").await?;
+        sessions.revoke_all_for_user("bob").await?;
+        let attempt = sessions.begin_login("carol").await?;
+        sessions.revoke_all_for_user("carol").await?;
+        redis.kill();
+        for token in [&kept, &revoked] {
+            let kind = is_live(&sessions, token)
+                .await
+                .map_err(|error| error.kind());
+            assert_eq!(kind, Err(ErrorKind::Unavailable));
+        }
+        // Its connection was lost while it was asked: it could have been done.
+        let error = sessions.create("dave").await.expect_err("it was created");
+        assert_eq!(error.kind(), ErrorKind::UnknownOutcome);
+        let error = sessions.create("dave").await.expect_err("it was created");
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        redis.restart();
+        assert!(answers_again(&sessions, &kept).await?);
+        assert!(!is_live(&sessions, &revoked).await?);
+        assert!(!is_live(&sessions, &all).await?);
+        let late = sessions.create(attempt).await;
+        assert_eq!(
+            late.map(|_| ()).map_err(|error| error.kind()),
+            Err(ErrorKind::Superseded)
+        );
+        Ok(())
+    })
+}
+
+fn stopped(runtime: &Runtime) -> Result<(), Failed> {
+    let redis = server(&[]);
+    runtime.block_on(async {
+        let sessions = sessions(connect(redis.port()).await?)?;
+        let (token, session) = sessions.create("alice").await?;
+        redis.pause();
+        let asked = Instant::now();
+        let lookup = is_live(&sessions, &token).await;
+        assert_eq!(
+            lookup.map_err(|error| error.kind()),
+            Err(ErrorKind::Unavailable)
+        );
+        let revoke = sessions.revoke(session.id()).await;
+        let kind = revoke.map(|_| ()).map_err(|error| error.kind());
+        assert_eq!(kind, Err(ErrorKind::UnknownOutcome));
+        assert!(asked.elapsed() < PATIENCE, "it was waited for too long");
+        redis.resume();
+        answers_again(&sessions, &token).await?;
+        sessions.revoke(session.id()).await?;
+        assert!(!is_live(&sessions, &token).await?);
+        Ok(())
+    })
+}
+
+fn keeps_nothing(runtime: &Runtime) -> Result<(), Failed> {
+    let mut redis = server(&["--appendonly", "no"]);
+    runtime.block_on(async {
+        let store = connect(redis.port()).await?;
+        assert_eq!(store.durability(), Durability::None);
+        let alone = sessions(store)?;
+        let cached = machine(redis.port()).await?;
+        let (token, _) = cached.create("alice").await?;
+        assert!(is_live(&alone, &token).await?);
+        let attempt = alone.begin_login("alice").await?;
+        redis.restart();
+        assert!(!answers_again(&alone, &token).await?);
+        // Not from its cache either, by the time that its lease is over.
+        let until = Instant::now() + TERM;
+        while Instant::now() < until {
+            let _ = is_live(&cached, &token).await;
+        }
+        assert!(!answers_again(&cached, &token).await?);
+        let late = alone.create(attempt).await;
+        assert_eq!(
+            late.map(|_| ()).map_err(|error| error.kind()),
+            Err(ErrorKind::Superseded)
+        );
+        Ok(())
+    })
+}
+
+fn refused(runtime: &Runtime) -> Result<(), Failed> {
+    let master = server(&[]);
+    let port = master.port().to_string();
+    let settings: [&[&str]; 4] = [
+        &["--appendonly", "no", "--save", "3600 1"],
+        &["--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"],
+        &["--replicaof", &format!("127.0.0.1 {port}")],
+        &["--requirepass", "hunter2"],
+    ];
+    for settings in settings {
+        let redis = server(settings);
+        let error = runtime
+            .block_on(connect(redis.port()))
+            .expect_err("it was taken");
+        assert_eq!(
+            error.kind(),
+            ErrorKind::Configuration,
+            "{settings:?}: {error:?}"
+        );
+    }
+    // Told, it takes some of them.
+    let redis = server(settings[0]);
+    let builder = RedisStore::builder(&redis.url()).accept_snapshots();
+    let store = runtime.block_on(builder.connect())?;
+    assert_eq!(store.durability(), Durability::Snapshots);
+    let redis = server(settings[1]);
+    let builder = RedisStore::builder(&redis.url()).accept_eviction();
+    runtime.block_on(builder.connect())?;
+    let redis = server(settings[3]);
+    let url = format!("redis://:hunter2@127.0.0.1:{}", redis.port());
+    let builder = RedisStore::builder(&url);
+    assert!(!format!("{builder:?}").contains("hunter2"));
+    runtime.block_on(builder.connect())?;
+    let wrong = format!("redis://:hunter3@127.0.0.1:{}", redis.port());
+    let error = runtime
+        .block_on(RedisStore::connect(&wrong))
+        .expect_err("it was taken");
+    assert!(!format!("{error:?}").contains("hunter3"), "{error:?}");
+    Ok(())
+}
+
+fn answer_lost(runtime: &Runtime) -> Result<(), Failed> {
+    let redis = server(&[]);
+    let proxy = Proxy::to(redis.port());
+    runtime.block_on(async {
+        let store = connect(proxy.port()).await?;
+        let sessions = sessions(store.clone())?;
+        // So that the server knows the script: one that does not is asked twice.
+        let (_, session) = sessions.create("alice").await?;
+        sessions.revoke(session.id()).await?;
+        let (token, session) = sessions.create("alice").await?;
+        // What it is announced with: no other request has this in it.
+        proxy.cut_answers_to(b"administrator", 1);
+        let ended = store.revoke(session.id(), EndReason::Administrator).await?;
+        let user = ended.and_then(|ended| ended.user);
+        assert_eq!(user.as_ref(), Some(session.user()), "of the first attempt");
+        assert!(!is_live(&sessions, &token).await?);
+
+        let (token, session) = sessions.create("alice").await?;
+        proxy.cut_answers_to(b"administrator", 2);
+        let kind = store.revoke(session.id(), EndReason::Administrator).await;
+        let kind = kind.map(|_| ()).map_err(|error| error.kind());
+        assert_eq!(kind, Err(ErrorKind::UnknownOutcome), "lost twice");
+        assert!(!is_live(&sessions, &token).await?);
+        Ok(())
+    })
+}
+
+fn two_machines(runtime: &Runtime) -> Result<(), Failed> {
+    let redis = server(&[]);
+    runtime.block_on(async {
+        let (here, there) = (machine(redis.port()).await?, machine(redis.port()).await?);
+        let mut longest = Duration::ZERO;
+        for round in 0..30 {
+            let (token, session) = here.create("alice").await?;
+            // Often enough to be in the other's cache, too.
+            for _ in 0..50 {
+                assert!(is_live(&there, &token).await?);
+            }
+            let watch = there.watch(session.id()).await?;
+            if round % 2 == 0 {
+                here.revoke_all_for_user("alice").await?;
+            } else {
+                here.revoke(session.id()).await?;
+            }
+            let revoked = Instant::now();
+            loop {
+                let began = revoked.elapsed();
+                if !is_live(&there, &token).await? {
+                    break;
+                }
+                longest = longest.max(began);
+                assert!(began <= TERM, "served {began:?} after its revocation");
+            }
+            let ended = tokio::time::timeout(PATIENCE, watch).await;
+            assert!(ended.is_ok(), "the other machine's watch has not ended");
+        }
+        println!("longest after a revocation: {longest:?}");
+        Ok(())
+    })
+}
+
+fn deaf(runtime: &Runtime) -> Result<(), Failed> {
+    let redis = server(&[]);
+    let proxy = Proxy::to(redis.port());
+    runtime.block_on(async {
+        let here = machine(redis.port()).await?;
+        let there = machine(proxy.port()).await?;
+        let (token, session) = here.create("alice").await?;
+        let until = Instant::now() + 2 * TERM;
+        while Instant::now() < until {
+            assert!(is_live(&there, &token).await?);
+        }
+        // Its lookups get through, what is announced does not.
+        proxy.swallow(b"SUBSCRIBE");
+        here.revoke(session.id()).await?;
+        let revoked = Instant::now();
+        loop {
+            let began = revoked.elapsed();
+            if !is_live(&there, &token).await? {
+                break;
+            }
+            assert!(began <= TERM, "served {began:?} after its revocation");
+        }
+        // Out of reach it serves nobody, not even who is live.
+        let (live, _) = here.create("bob").await?;
+        assert!(is_live(&there, &live).await?);
+        proxy.cut();
+        let cut = Instant::now();
+        while cut.elapsed() <= TERM {
+            let _ = is_live(&there, &live).await;
+        }
+        let answer = is_live(&there, &live).await.map_err(|error| error.kind());
+        assert_eq!(answer, Err(ErrorKind::Unavailable));
+        proxy.mend();
+        assert!(answers_again(&there, &live).await?);
+        Ok(())
+    })
+}
+
+fn taken_away(runtime: &Runtime) -> Result<(), Failed> {
+    let redis = server(&[]);
+    runtime.block_on(async {
+        let sessions = machine(redis.port()).await?;
+        let (token, _) = sessions.create("alice").await?;
+        for _ in 0..50 {
+            assert!(is_live(&sessions, &token).await?);
+        }
+        let client = ::redis::Client::open(redis.url())?;
+        ::redis::cmd("FLUSHALL").exec(&mut client.get_connection()?)?;
+        let taken = Instant::now();
+        while is_live(&sessions, &token).await? {
+            // A mark is sent three times a term.
+            assert!(taken.elapsed() <= 2 * TERM, "served from an empty store");
+        }
+        let (again, _) = sessions.create("alice").await?;
+        assert!(is_live(&sessions, &again).await?);
+        Ok(())
+    })
+}
