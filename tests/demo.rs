@@ -16,7 +16,13 @@ pub struct Server {
 impl Server {
     /// Starts it and waits until it listens.
     pub fn start(file: &Path) -> Self {
-        let mut process = command(&["--file", file.to_str().unwrap()])
+        Self::start_with(file, &[])
+    }
+
+    /// The same, with these arguments more.
+    pub fn start_with(file: &Path, more: &[&str]) -> Self {
+        let own = ["--file", file.to_str().unwrap()];
+        let mut process = command(&[&own, more].concat())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();

@@ -5,6 +5,14 @@
 //! Listed at run time: what needs a server that is not installed shows as
 //! ignored, with the reason.
 
+#[allow(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "the tests of the example use more of it, and fail by it"
+)]
+#[path = "../login/browser.rs"]
+mod browser;
+mod demo;
 mod redis;
 
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
@@ -17,6 +25,7 @@ fn main() {
     let arguments = Arguments::from_args();
     let trials = redis::TRIALS
         .iter()
+        .chain(demo::TRIALS)
         .map(|(name, run)| trial(name, *run, redis::missing()));
     libtest_mimic::run(&arguments, trials.collect()).exit();
 }

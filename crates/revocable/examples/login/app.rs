@@ -35,17 +35,17 @@ pub(crate) type Fields = axum::Form<HashMap<String, String>>;
 const MAX_FORM_LEN: usize = 16 * 1024;
 
 impl App {
-    pub(crate) fn open(options: &Options) -> Result<Self, Box<dyn Error>> {
+    pub(crate) async fn open(options: &Options) -> Result<Self, Box<dyn Error>> {
         let cookie = CookiePolicy::builder().persistent();
         let cookie = match options.insecure_cookie {
             true => cookie.insecure_for_development(),
             false => cookie,
         };
-        let sessions = store::sessions(&options.backend)?;
+        let sessions = store::sessions(&options.backend).await?;
         let users = Users::open(&options.users)?;
         if users.is_empty()? {
             // Those of users in a file that is gone, whose numbers start over.
-            futures_executor::block_on(sessions.revoke_everything())?;
+            sessions.revoke_everything().await?;
         }
         Ok(Self {
             sessions,

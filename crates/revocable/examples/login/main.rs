@@ -8,7 +8,9 @@
 //! ```
 //!
 //! Sessions are in a SQLite file with a cache in front, users in another file
-//! beside it; both outlast the program. Who signs up first is the administrator.
+//! beside it; both outlast the program. With `--redis redis://127.0.0.1/` they are on
+//! that server, with a cache in front that hears what others end: start it twice on two
+//! ports, and a log out everywhere on one closes the open pages on the other. Who signs up first is the administrator.
 //!
 //! | file | |
 //! | --- | --- |
@@ -73,11 +75,10 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> Result<(), Box<dyn Error>> {
-    let app = App::open(options)?;
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?
-        .block_on(serve(app, options.port))
+        .block_on(async { serve(App::open(options).await?, options.port).await })
 }
 
 async fn serve(app: App, port: u16) -> Result<(), Box<dyn Error>> {

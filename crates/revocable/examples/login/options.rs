@@ -8,6 +8,8 @@ cargo run --example login -- [OPTIONS]
   --port NUMBER       where to listen on this machine (default: a free port)
   --file PATH         the SQLite file of the sessions (default: login.db); users
                       are kept beside it
+  --redis URL         keep the sessions on this server instead, for several of
+                      these programs with the same users
   --insecure-cookie   a cookie without Secure, for Safari on http://localhost";
 
 pub(crate) struct Options {
@@ -21,6 +23,8 @@ pub(crate) struct Options {
 /// Where sessions are kept.
 pub(crate) enum Backend {
     Sqlite(PathBuf),
+    /// The address of a server.
+    Redis(String),
 }
 
 impl Options {
@@ -28,6 +32,7 @@ impl Options {
     pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self, String> {
         let mut port = 0;
         let mut file = PathBuf::from("login.db");
+        let mut redis = None;
         let mut insecure_cookie = false;
         while let Some(option) = arguments.next() {
             let mut value = || {
@@ -42,6 +47,7 @@ impl Options {
                     port = parsed.map_err(|_| format!("{value:?} is no port\n\n{USAGE}"))?;
                 }
                 "--file" => file = value()?.into(),
+                "--redis" => redis = Some(value()?),
                 "--insecure-cookie" => insecure_cookie = true,
                 _ => return Err(format!("there is no option {option:?}\n\n{USAGE}")),
             }
@@ -49,7 +55,10 @@ impl Options {
         Ok(Self {
             port,
             users: file.with_extension("users.db"),
-            backend: Backend::Sqlite(file),
+            backend: match redis {
+                Some(url) => Backend::Redis(url),
+                None => Backend::Sqlite(file),
+            },
             insecure_cookie,
         })
     }

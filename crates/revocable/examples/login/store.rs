@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use revocable::{CachedStore, Policy, Result, SessionStore, Sessions, SqliteStore};
+use revocable::{CachedStore, Policy, RedisStore, Result, SessionStore, Sessions, SqliteStore};
 
 use crate::options::Backend;
 use crate::problem;
@@ -12,22 +12,34 @@ const IDLE: Duration = Duration::from_secs(7 * 86_400);
 const ABSOLUTE: Duration = Duration::from_secs(30 * 86_400);
 const RENEWAL: Duration = Duration::from_secs(3_600);
 
+/// How late this program may see what another one at the same server revoked.
+const TERM: Duration = Duration::from_secs(2);
+
 /// How late the end by a timeout shows where somebody waits for it.
 const TIDY_UP_EVERY: Duration = Duration::from_secs(10);
 
-pub(crate) fn sessions(backend: &Backend) -> Result<Sessions> {
+pub(crate) async fn sessions(backend: &Backend) -> Result<Sessions> {
     let policy = Policy::builder(ABSOLUTE)
         .idle_timeout(IDLE)
         .renewal_interval(RENEWAL);
-    Sessions::builder(open(backend)?).policy(policy).build()
+    Sessions::builder(open(backend).await?)
+        .policy(policy)
+        .build()
 }
 
-fn open(backend: &Backend) -> Result<Box<dyn SessionStore>> {
+async fn open(backend: &Backend) -> Result<Box<dyn SessionStore>> {
     Ok(match backend {
         Backend::Sqlite(path) => {
             // To this process alone, so that the cache knows of every change.
             let store = SqliteStore::builder(path).exclusive(true).open()?;
             Box::new(CachedStore::new(store)?)
+        }
+        Backend::Redis(url) => {
+            let store = RedisStore::connect(url).await?;
+            let cached = CachedStore::builder(store).max_staleness(TERM).build()?;
+            // Hears what others revoke: streams end here, too.
+            tokio::spawn(cached.keep_lease(tokio::time::sleep));
+            Box::new(cached)
         }
     })
 }
