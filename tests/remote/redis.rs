@@ -30,6 +30,11 @@ pub(crate) const TRIALS: &[(&str, Run)] = &[
         keeps_nothing,
     ),
     ("redis::servers_that_undo_revocations_are_refused", refused),
+    ("redis::a_full_server_refuses_logins_and_revokes", full),
+    (
+        "redis::a_user_with_rights_to_nothing_else_is_enough",
+        few_rights,
+    ),
     (
         "redis::a_revocation_whose_answer_was_lost_is_done_once",
         answer_lost,
@@ -218,6 +223,60 @@ fn refused(runtime: &Runtime) -> Result<(), Failed> {
         .expect_err("it was taken");
     assert!(!format!("{error:?}").contains("hunter3"), "{error:?}");
     Ok(())
+}
+
+fn full(runtime: &Runtime) -> Result<(), Failed> {
+    let redis = server(&[]);
+    runtime.block_on(async {
+        let store = connect(redis.port()).await?;
+        let sessions = sessions(store.clone())?;
+        let (one, session) = sessions.create("alice").await?;
+        let (all, _) = sessions.create("bob").await?;
+        let (everybody, _) = sessions.create("carol").await?;
+        let client = ::redis::Client::open(redis.url())?;
+        let full = ["CONFIG", "SET", "maxmemory", "1"];
+        ::redis::Cmd::new()
+            .arg(&full[..])
+            .exec(&mut client.get_connection()?)?;
+        let error = sessions.create("dave").await.expect_err("there is room");
+        assert_eq!(error.kind(), ErrorKind::Full, "{error:?}");
+        assert!(is_live(&sessions, &one).await?);
+        assert!(sessions.revoke(session.id()).await?);
+        assert_eq!(sessions.revoke_all_for_user("bob").await?, 1);
+        assert_eq!(sessions.revoke_all_for_user("nobody").await?, 0);
+        assert!(is_live(&sessions, &everybody).await?);
+        assert_eq!(sessions.revoke_everything().await?, 1);
+        for token in [&one, &all, &everybody] {
+            assert!(!is_live(&sessions, token).await?);
+        }
+        Ok(())
+    })
+}
+
+fn few_rights(runtime: &Runtime) -> Result<(), Failed> {
+    let redis = server(&[]);
+    let client = ::redis::Client::open(redis.url())?;
+    let rights = "ACL SETUSER app on >secret ~revocable:* &revocable:notices \
+                  +@all -@dangerous +info";
+    let rights: Vec<&str> = rights.split_whitespace().collect();
+    ::redis::Cmd::new()
+        .arg(&rights)
+        .exec(&mut client.get_connection()?)?;
+    runtime.block_on(async {
+        let url = format!("redis://app:secret@127.0.0.1:{}", redis.port());
+        let store = RedisStore::connect(&url).await?;
+        assert_eq!(store.durability(), Durability::Unknown);
+        store.health().await?;
+        store.follow().await?.mark([1; 16]).await?;
+        let sessions = sessions(store)?;
+        let (token, session) = sessions.create("alice").await?;
+        sessions.sweep(Default::default()).await?;
+        assert!(is_live(&sessions, &token).await?);
+        assert!(sessions.revoke(session.id()).await?);
+        sessions.revoke_everything().await?;
+        assert!(!is_live(&sessions, &token).await?);
+        Ok(())
+    })
 }
 
 fn answer_lost(runtime: &Runtime) -> Result<(), Failed> {

@@ -71,13 +71,14 @@
 //! | wrong address or password, a server that is too old, a replica, evicts, or keeps snapshots alone | `Configuration` from `connect` | the message says what to do |
 //! | the server cannot be reached, is loading, is stopped | `Unavailable`, within four times the [`timeout`](RedisStoreBuilder::timeout) | connected again at the next call |
 //! | the connection is lost, or no answer comes in time, twice | `UnknownOutcome` for writes, `Unavailable` for the rest | repeat the call |
-//! | the server has no memory left | `Full` | lookups go on; writes do when there is room. So do revocations: a script that may write is not begun |
+//! | the server has no memory left | `Full` | nobody can log in; lookups and revocations go on |
 //! | a damaged record | `Corrupt` for that session | it can be revoked and counts for no cap; listings, sweeps and revoke-alls go on |
 //! | somebody took keys of the store away | `Corrupt`, or the sessions are gone | a cache empties itself when all were taken; not when single sessions were |
 //!
-//! Needs Redis 6.2 or Valkey. The user that it connects as may have its keys and the
-//! channel `PREFIX:notices` alone: `~PREFIX:* &PREFIX:notices`, and the commands of
-//! its scripts, `INFO`, and if possible `CONFIG|GET`.
+//! Needs Redis 6.2 or Valkey. The user that it connects as needs its keys, the
+//! channel of its announcements and `INFO`: `~PREFIX:* &PREFIX:notices +@all
+//! -@dangerous +info`; and `+config|get`, so that the store can tell how durable the
+//! server is.
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

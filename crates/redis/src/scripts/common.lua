@@ -43,6 +43,12 @@ local function answer(with)
   return with
 end
 
+-- A server that is full refuses a script at its first command that may take memory,
+-- unless it has begun to write with one that takes none. Revocations have to go on.
+local function also_when_full()
+  redis.call('DEL', base .. 'a:' .. request)
+end
+
 -- A bucket begins at a position at random, see `Epoch`.
 local function position_from(seed)
   local position = redis.call('GET', base .. 'p')

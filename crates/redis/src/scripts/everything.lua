@@ -1,6 +1,7 @@
 -- ARGV 4 why, 5 how many buckets, 6 and on, their numbers in hexadecimal
 local known = answered()
 if known then return known end
+also_when_full()
 local count, told = 0, {}
 for at = 5, #ARGV do
   local bucket = keys_of(ARGV[at])

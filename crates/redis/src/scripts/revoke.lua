@@ -2,6 +2,7 @@
 -- ARGV 4 its ID, 5 why
 local known = answered()
 if known then return known end
+also_when_full()
 -- Enough for the longest user.
 local head = redis.call('GETRANGE', KEYS[2], 0, HEAD + 256)
 if head == '' then return {} end

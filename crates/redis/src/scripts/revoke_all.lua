@@ -1,6 +1,7 @@
 -- ARGV 4 seed, 5 user as in the index, 6 ID to keep or '', 7 why, 8 now (Unix ms)
 local known = answered()
 if known then return known end
+also_when_full()
 position_from(ARGV[4])
 local user = ARGV[5]
 local removed, ended, ids = {}, {}, {}
