@@ -4,8 +4,10 @@ use std::time::{Duration, Instant};
 
 use libtest_mimic::Failed;
 use revocable::redis::Durability;
-use revocable::{CachedStore, EndReason, ErrorKind, RedisStore, SessionStore, Sessions, Token};
-use revocable_test_servers::{Missing, Proxy, Redis};
+use revocable::{
+    CachedStore, EndReason, ErrorKind, NewSession, RedisStore, SessionStore, Sessions, Token,
+};
+use revocable_test_servers::{Missing, Proxy, Redis, RedisCluster, RedisSentinel};
 use tokio::runtime::Runtime;
 
 use crate::Run;
@@ -20,6 +22,11 @@ const TERM: Duration = Duration::from_millis(400);
 const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) const TRIALS: &[(&str, Run)] = &[
+    (
+        "redis::a_cluster_keeps_the_sessions_of_all_its_parts",
+        cluster,
+    ),
+    ("redis::a_store_finds_the_next_master", next_master),
     ("redis::a_killed_server_keeps_what_was_acknowledged", killed),
     (
         "redis::a_stopped_server_is_an_error_and_not_a_logout",
@@ -275,6 +282,72 @@ fn few_rights(runtime: &Runtime) -> Result<(), Failed> {
         assert!(sessions.revoke(session.id()).await?);
         sessions.revoke_everything().await?;
         assert!(!is_live(&sessions, &token).await?);
+        Ok(())
+    })
+}
+
+fn cluster(runtime: &Runtime) -> Result<(), Failed> {
+    let cluster = RedisCluster::start()?;
+    runtime.block_on(async {
+        let one = RedisStore::connect(&cluster.urls()[0]).await;
+        let kind = one.map(|_| ()).map_err(|error| error.kind());
+        assert_eq!(kind, Err(ErrorKind::Configuration), "as a single server");
+        let store = RedisStore::cluster(cluster.urls()).connect().await?;
+        assert_eq!(store.durability(), Durability::Synced);
+        store.health().await?;
+        let cached = CachedStore::builder(store.clone())
+            .max_staleness(TERM)
+            .build();
+        assert!(cached.is_err(), "a cache in front of a cluster");
+        let sessions = sessions(store)?;
+        let mut tokens = Vec::new();
+        for number in 0..60_u64 {
+            tokens.push(sessions.create(NewSession::for_user(number)).await?.0);
+            tokens.push(sessions.create(NewSession::for_user(number)).await?.0);
+        }
+        for token in &tokens {
+            assert!(is_live(&sessions, token).await?);
+        }
+        let attempt = sessions.begin_login(7_u64).await?;
+        assert_eq!(sessions.revoke_all_for_user(7_u64).await?, 2);
+        let late = sessions.create(attempt).await.map(|_| ());
+        assert_eq!(
+            late.map_err(|error| error.kind()),
+            Err(ErrorKind::Superseded)
+        );
+        let session = sessions.lookup(&tokens[0]).await?.expect("it is live");
+        assert!(sessions.revoke(session.id()).await?);
+        let swept = sessions.sweep(Default::default()).await?;
+        assert_eq!(swept.examined, 117);
+        assert_eq!(sessions.revoke_everything().await?, 117);
+        for token in &tokens {
+            assert!(!is_live(&sessions, token).await?);
+        }
+        Ok(())
+    })
+}
+
+fn next_master(runtime: &Runtime) -> Result<(), Failed> {
+    let mut servers = RedisSentinel::start()?;
+    runtime.block_on(async {
+        let store = RedisStore::sentinel([servers.url()], RedisSentinel::NAME)
+            .timeout(TIMEOUT)
+            .wait_for_replicas(1, PATIENCE)
+            .connect()
+            .await?;
+        let sessions = sessions(store)?;
+        let (kept, _) = sessions.create("alice").await?;
+        let (revoked, session) = sessions.create("alice").await?;
+        sessions.revoke(session.id()).await?;
+        servers.kill_master();
+        let lookup = is_live(&sessions, &kept).await;
+        if let Err(error) = lookup {
+            assert_eq!(error.kind(), ErrorKind::Unavailable);
+        }
+        servers.wait_for_the_next();
+        assert!(answers_again(&sessions, &kept).await?);
+        assert!(!answers_again(&sessions, &revoked).await?);
+        // It has no replica now: what it does may be undone, and it says so.
         Ok(())
     })
 }

@@ -7,7 +7,9 @@
 mod process;
 mod proxy;
 mod redis;
+mod redis_several;
 
 pub use process::{Missing, Process, Program, free_port};
 pub use proxy::Proxy;
 pub use redis::Redis;
+pub use redis_several::{RedisCluster, RedisSentinel};

@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 use std::{io, thread};
 
@@ -78,14 +79,45 @@ impl Redis {
         Ok(redis)
     }
 
+    /// A Sentinel with the settings in this file, which it changes, in its folder.
+    pub(crate) fn start_sentinel(file: &Path, folder: TempDir) -> Result<Self, Missing> {
+        let mut sentinel = Self {
+            program: Self::find()?,
+            folder,
+            settings: vec![file.display().to_string(), "--sentinel".into()],
+            port: free_port().expect("there is a free port"),
+            process: None,
+        };
+        let port = sentinel.port.to_string();
+        let own = ["--port", &port, "--bind", "127.0.0.1"].map(String::from);
+        let arguments: Vec<_> = sentinel.settings.iter().cloned().chain(own).collect();
+        let started = sentinel.run(&arguments);
+        assert!(started.is_ok(), "no Sentinel starts: {}", sentinel.log());
+        Ok(sentinel)
+    }
+
+    /// What it answers to a command, as `redis-cli` shows it.
+    pub(crate) fn says(&self, command: &[&str]) -> String {
+        let output = Command::new("redis-cli")
+            .args(["-p", &self.port.to_string()])
+            .args(command)
+            .output()
+            .expect("redis-cli comes with Redis");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
     fn try_start(&mut self) -> io::Result<()> {
         let port = self.port.to_string();
         let folder = self.folder.path().display().to_string();
         let own = ["--port", &port, "--dir", &folder];
-        let arguments = own.iter().copied().chain(SETTINGS);
-        let settings = self.settings.iter().map(String::as_str);
+        let arguments = own.into_iter().chain(SETTINGS).map(String::from);
+        let arguments: Vec<_> = arguments.chain(self.settings.iter().cloned()).collect();
+        self.run(&arguments)
+    }
+
+    fn run(&mut self, arguments: &[String]) -> io::Result<()> {
         let log = self.folder.path().join("log");
-        let process = Process::start(self.program.path(), arguments.chain(settings), &log)?;
+        let process = Process::start(self.program.path(), arguments, &log)?;
         let until = Instant::now() + PATIENCE;
         while !answers(self.port) {
             if Instant::now() > until || !process.is_running() {
