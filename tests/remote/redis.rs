@@ -370,10 +370,14 @@ fn answer_lost(runtime: &Runtime) -> Result<(), Failed> {
         assert!(!is_live(&sessions, &token).await?);
 
         let (token, session) = sessions.create("alice").await?;
+        let watch = sessions.watch(session.id()).await?;
         proxy.cut_answers_to(b"administrator", 2);
         let kind = store.revoke(session.id(), EndReason::Administrator).await;
         let kind = kind.map(|_| ()).map_err(|error| error.kind());
         assert_eq!(kind, Err(ErrorKind::UnknownOutcome), "lost twice");
+        // Who watches hears of it all the same, and before anybody looks.
+        let reason = tokio::time::timeout(PATIENCE, watch).await?;
+        assert_eq!(reason, EndReason::Administrator);
         assert!(!is_live(&sessions, &token).await?);
         Ok(())
     })

@@ -84,6 +84,7 @@
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+mod abandoned;
 mod check;
 mod create;
 mod fault;
@@ -98,6 +99,7 @@ mod revoke;
 mod runtime;
 mod script;
 mod server;
+mod settle;
 mod store;
 mod sweep;
 mod touches;

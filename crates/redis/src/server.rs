@@ -8,6 +8,7 @@ use redis::Value;
 use revocable_core::{Bucket, EndListeners, Error, ErrorKind, Record, Result, SessionId};
 use tokio::runtime::Handle;
 
+use crate::abandoned::Abandoned;
 use crate::fault;
 use crate::keys::{Keys, Stored, corrupt};
 use crate::link::{Limits, Link, Target};
@@ -27,6 +28,7 @@ pub(crate) struct Server {
     pub(crate) instance: Instance,
     pub(crate) listeners: EndListeners,
     pub(crate) touches: Touches,
+    pub(crate) abandoned: Arc<Abandoned>,
     pub(crate) runtime: Handle,
 }
 
@@ -42,6 +44,7 @@ impl Server {
             instance: random()?,
             listeners: EndListeners::new(),
             touches: Touches::default(),
+            abandoned: Arc::default(),
             runtime,
         })
     }

@@ -12,6 +12,7 @@ use revocable_core::{
     SweepOutcome, SweepRequest, UpdateOutcome, UserId,
 };
 
+use crate::abandoned::write;
 use crate::check::Durability;
 use crate::create::create;
 use crate::feed::{first_bucket, follow, not_followed};
@@ -19,9 +20,10 @@ use crate::list::page;
 use crate::options::RedisStoreBuilder;
 use crate::reply;
 use crate::revoke::{revoke, revoke_all, revoke_everything};
-use crate::runtime::{carried, within};
+use crate::runtime::within;
 use crate::script::EPOCH;
 use crate::server::{Server, random, seed};
+use crate::settle::settle;
 use crate::sweep;
 use crate::touches::touch_soon;
 use crate::update::update;
@@ -83,13 +85,31 @@ impl RedisStore {
     }
 
     /// To its end, whoever waits.
-    async fn carried<T, F>(&self, work: impl FnOnce(Arc<Server>) -> F) -> Result<T>
+    async fn carried<T, F>(
+        &self,
+        bucket: Option<Bucket>,
+        work: impl FnOnce(Arc<Server>) -> F,
+    ) -> Result<T>
     where
         T: Send + 'static,
         F: Future<Output = Result<T>> + Send + 'static,
     {
         let work = work(Arc::clone(&self.server));
-        carried(&self.server.runtime, work).await
+        let (runtime, abandoned) = (&self.server.runtime, &self.server.abandoned);
+        write(runtime, abandoned, bucket, work).await
+    }
+
+    /// Here, after what nobody waits for any more.
+    async fn asked<T>(
+        &self,
+        bucket: Option<Bucket>,
+        work: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let settled = async {
+            self.server.abandoned.settled(bucket).await;
+            work.await
+        };
+        within(&self.server.runtime, settled).await
     }
 }
 
@@ -97,18 +117,21 @@ impl RedisStore {
 impl SessionStore for RedisStore {
     async fn create(&self, request: CreateRequest) -> Result<CreateOutcome> {
         request.validate()?;
-        self.carried(async move |server| create(&server, request).await)
+        let bucket = Some(request.record.id.bucket());
+        self.carried(bucket, async move |server| create(&server, request).await)
             .await
     }
 
     async fn lookup(&self, id: SessionId) -> Result<Option<Arc<Record>>> {
-        within(&self.server.runtime, self.server.find(id)).await
+        self.asked(Some(id.bucket()), self.server.find(id)).await
     }
 
     async fn update(&self, id: SessionId, change: Change) -> Result<UpdateOutcome> {
         change.validate()?;
-        self.carried(async move |server| update(&server, id, &change).await)
-            .await
+        self.carried(Some(id.bucket()), async move |server| {
+            update(&server, id, &change).await
+        })
+        .await
     }
 
     fn update_soon(&self, id: SessionId, change: &Change) -> bool {
@@ -117,18 +140,33 @@ impl SessionStore for RedisStore {
     }
 
     async fn revoke(&self, id: SessionId, reason: EndReason) -> Result<Option<Ended>> {
-        self.carried(async move |server| revoke(&server, id, reason).await)
-            .await
+        self.carried(Some(id.bucket()), async move |server| {
+            let outcome = revoke(&server, id, reason).await;
+            settle(&server, &outcome, reason, |other| other == id);
+            outcome
+        })
+        .await
     }
 
     async fn revoke_all_for_user(&self, request: RevokeAllRequest) -> Result<RevokeAllOutcome> {
-        self.carried(async move |server| revoke_all(&server, request).await)
-            .await
+        let (bucket, keep, reason) = (Bucket::of(&request.user), request.keep, request.reason);
+        self.carried(Some(bucket), async move |server| {
+            let outcome = revoke_all(&server, request).await;
+            // Others of the bucket are there, and nobody is told of them.
+            let may_end = |id: SessionId| id.bucket() == bucket && Some(id) != keep;
+            settle(&server, &outcome, reason, may_end);
+            outcome
+        })
+        .await
     }
 
     async fn revoke_everything(&self, reason: EndReason) -> Result<u64> {
-        self.carried(async move |server| revoke_everything(&server, reason).await)
-            .await
+        self.carried(None, async move |server| {
+            let outcome = revoke_everything(&server, reason).await;
+            settle(&server, &outcome, reason, |_| true);
+            outcome
+        })
+        .await
     }
 
     async fn list_for_user(
@@ -137,18 +175,23 @@ impl SessionStore for RedisStore {
         after: Option<SessionId>,
         limit: NonZeroU32,
     ) -> Result<Page> {
-        within(&self.server.runtime, page(&self.server, user, after, limit)).await
+        let bucket = Some(Bucket::of(user));
+        self.asked(bucket, page(&self.server, user, after, limit))
+            .await
     }
 
     async fn epoch(&self, user: &UserId) -> Result<Epoch> {
         let call = self.server.call(&EPOCH, Bucket::of(user))?.arg(seed()?);
-        let position = within(&self.server.runtime, self.server.ask(&call)).await?;
+        let bucket = Some(Bucket::of(user));
+        let position = self.asked(bucket, self.server.ask(&call)).await?;
         Ok(Epoch::from_number(reply::number(&reply::bytes(position)?)?))
     }
 
     async fn sweep_expired(&self, request: SweepRequest) -> Result<SweepOutcome> {
-        self.carried(async move |server| sweep::step(&server, request).await)
-            .await
+        self.carried(None, async move |server| {
+            sweep::step(&server, request).await
+        })
+        .await
     }
 
     async fn health(&self) -> Result<()> {
