@@ -11,6 +11,7 @@ use crate::keys::{HEAD, Stored, UP_TO_TIMES, split_member};
 use crate::reply;
 use crate::script::{EXPIRE, FORGET, WALK};
 use crate::server::{Server, bucket_of};
+use crate::touches;
 
 /// Looked at by one script: it holds up everybody else for about a millisecond.
 const SESSIONS_AT_A_TIME: u32 = 256;
@@ -20,6 +21,9 @@ const BUCKETS_AT_A_TIME: usize = 256;
 
 /// Sessions that seem not to be live, read whole at a time.
 const READ_AT_A_TIME: usize = 64;
+
+/// How often a session may change while it is swept.
+const ATTEMPTS: usize = 16;
 
 /// Where a part of a sweep goes on: in this bucket, behind this.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -178,16 +182,53 @@ async fn expired(
     found: Vec<(Vec<u8>, Vec<u8>)>,
     liveness: Liveness,
 ) -> Result<Vec<Ended>> {
-    let suspects = found.into_iter().filter_map(|(member, beginning)| {
-        let (_, id, _) = split_member(&member)?;
-        // From times alone, which may be damaged: then from all of it.
-        let seems_live = Stored::parse(&beginning)
-            .and_then(|stored| stored.times())
-            .is_some_and(|times| liveness.is_live(times));
-        (!seems_live && !server.touches.has(id)).then_some((id, member))
-    });
+    let mut suspects: Vec<(SessionId, Vec<u8>)> = found
+        .into_iter()
+        .filter_map(|(member, beginning)| {
+            let (_, id, _) = split_member(&member)?;
+            // From times alone, which may be damaged: then from all of it.
+            let seems_live = Stored::parse(&beginning)
+                .and_then(|stored| stored.times())
+                .is_some_and(|times| liveness.is_live(times));
+            (!seems_live).then_some((id, member))
+        })
+        .collect();
+    let mut ended = Vec::new();
+    // Somebody may change one between the look and the removal, and it is judged
+    // again: what it has become may have expired all the same.
+    for _ in 0..ATTEMPTS {
+        if suspects.is_empty() {
+            break;
+        }
+        let removed = remove(server, suspects.clone(), liveness).await?;
+        let is_removed = |id: SessionId| removed.iter().any(|ended| ended.id == id);
+        suspects.retain(|(id, _)| !is_removed(*id));
+        ended.extend(removed);
+        let mut changed = Vec::new();
+        for (id, member) in suspects {
+            let record = match server.find(id).await {
+                Err(error) if error.kind() == ErrorKind::Corrupt => continue,
+                record => record?,
+            };
+            if record.is_some_and(|record| !liveness.is_live(&*record)) {
+                changed.push((id, member));
+            }
+        }
+        suspects = changed;
+    }
+    Ok(ended)
+}
+
+/// One attempt.
+async fn remove(
+    server: &Server,
+    suspects: Vec<(SessionId, Vec<u8>)>,
+    liveness: Liveness,
+) -> Result<Vec<Ended>> {
     let mut ending: Vec<Ending> = stream::iter(suspects)
         .map(async |(id, member)| {
+            // It was used: that counts.
+            touches::write(server, id).await;
             let value = match server.value(id).await {
                 Err(error) if error.kind() == ErrorKind::Corrupt => return Ok(None),
                 value => value?,

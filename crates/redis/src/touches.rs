@@ -34,11 +34,6 @@ impl Touches {
         self.lock().touches.remove(&id)
     }
 
-    /// Whether something waits for a session: it was used.
-    pub(crate) fn has(&self, id: SessionId) -> bool {
-        self.lock().touches.contains_key(&id)
-    }
-
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -88,7 +83,7 @@ pub(crate) fn touch_soon(server: &Arc<Server>, id: SessionId, change: &Change) {
     }
 }
 
-async fn write(server: &Server, id: SessionId) {
+pub(crate) async fn write(server: &Server, id: SessionId) {
     if let Some(change) = server.touches.take(id)
         && let Err(error) = update(server, id, &change).await
     {
