@@ -22,6 +22,15 @@ const TERM: Duration = Duration::from_millis(400);
 const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) const TRIALS: &[(&str, Run)] = &[
+    ("redis::a_repeated_write_waits_for_replicas_too", repeated),
+    (
+        "redis::a_bucket_that_lost_a_part_lets_nobody_in_again",
+        lost_part,
+    ),
+    (
+        "redis::another_database_of_the_server_takes_no_lease_away",
+        other_database,
+    ),
     (
         "redis::a_cluster_keeps_the_sessions_of_all_its_parts",
         cluster,
@@ -90,6 +99,10 @@ async fn is_live(sessions: &Sessions, token: &Token) -> revocable::Result<bool> 
     Ok(sessions.lookup(token).await?.is_some())
 }
 
+fn refused_login<T>(login: revocable::Result<T>) -> Option<ErrorKind> {
+    login.err().map(|error| error.kind())
+}
+
 /// Waits for a lookup to give an answer again.
 async fn answers_again(sessions: &Sessions, token: &Token) -> Result<bool, Failed> {
     let until = Instant::now() + PATIENCE;
@@ -131,10 +144,9 @@ fn killed(runtime: &Runtime) -> Result<(), Failed> {
         assert!(answers_again(&sessions, &kept).await?);
         assert!(!is_live(&sessions, &revoked).await?);
         assert!(!is_live(&sessions, &all).await?);
-        let late = sessions.create(attempt).await;
         assert_eq!(
-            late.map(|_| ()).map_err(|error| error.kind()),
-            Err(ErrorKind::Superseded)
+            refused_login(sessions.create(attempt).await),
+            Some(ErrorKind::Superseded)
         );
         Ok(())
     })
@@ -182,10 +194,9 @@ fn keeps_nothing(runtime: &Runtime) -> Result<(), Failed> {
             let _ = is_live(&cached, &token).await;
         }
         assert!(!answers_again(&cached, &token).await?);
-        let late = alone.create(attempt).await;
         assert_eq!(
-            late.map(|_| ()).map_err(|error| error.kind()),
-            Err(ErrorKind::Superseded)
+            refused_login(alone.create(attempt).await),
+            Some(ErrorKind::Superseded)
         );
         Ok(())
     })
@@ -282,6 +293,12 @@ fn few_rights(runtime: &Runtime) -> Result<(), Failed> {
         assert!(sessions.revoke(session.id()).await?);
         sessions.revoke_everything().await?;
         assert!(!is_live(&sessions, &token).await?);
+        let told = ["ACL", "SETUSER", "app", "+config|get"];
+        ::redis::Cmd::new()
+            .arg(&told[..])
+            .exec(&mut client.get_connection()?)?;
+        let store = RedisStore::connect(&url).await?;
+        assert_eq!(store.durability(), Durability::Synced);
         Ok(())
     })
 }
@@ -310,10 +327,9 @@ fn cluster(runtime: &Runtime) -> Result<(), Failed> {
         }
         let attempt = sessions.begin_login(7_u64).await?;
         assert_eq!(sessions.revoke_all_for_user(7_u64).await?, 2);
-        let late = sessions.create(attempt).await.map(|_| ());
         assert_eq!(
-            late.map_err(|error| error.kind()),
-            Err(ErrorKind::Superseded)
+            refused_login(sessions.create(attempt).await),
+            Some(ErrorKind::Superseded)
         );
         let session = sessions.lookup(&tokens[0]).await?.expect("it is live");
         assert!(sessions.revoke(session.id()).await?);
@@ -332,7 +348,7 @@ fn next_master(runtime: &Runtime) -> Result<(), Failed> {
     runtime.block_on(async {
         let store = RedisStore::sentinel([servers.url()], RedisSentinel::NAME)
             .timeout(TIMEOUT)
-            .wait_for_replicas(1, PATIENCE)
+            .wait_for_replicas(1, Duration::from_secs(2))
             .connect()
             .await?;
         let sessions = sessions(store)?;
@@ -348,6 +364,96 @@ fn next_master(runtime: &Runtime) -> Result<(), Failed> {
         assert!(answers_again(&sessions, &kept).await?);
         assert!(!answers_again(&sessions, &revoked).await?);
         // It has no replica now: what it does may be undone, and it says so.
+        let session = sessions.lookup(&kept).await?.expect("it is live");
+        let error = sessions
+            .revoke(session.id())
+            .await
+            .expect_err("nobody else has it");
+        assert_eq!(error.kind(), ErrorKind::UnknownOutcome);
+        assert!(!is_live(&sessions, &kept).await?);
+        Ok(())
+    })
+}
+
+fn repeated(runtime: &Runtime) -> Result<(), Failed> {
+    let master = server(&[]);
+    let replica = server(&["--replicaof", "127.0.0.1", &master.port().to_string()]);
+    let proxy = Proxy::to(master.port());
+    runtime.block_on(async {
+        let url = format!("redis://127.0.0.1:{}", proxy.port());
+        let store = RedisStore::builder(&url)
+            .wait_for_replicas(1, Duration::from_millis(500))
+            .connect()
+            .await?;
+        let sessions = sessions(store.clone())?;
+        let until = Instant::now() + PATIENCE;
+        let session = loop {
+            match sessions.create("alice").await {
+                Ok((_, session)) => break session,
+                Err(error) if Instant::now() > until => return Err(error.into()),
+                Err(_) => {}
+            }
+        };
+        // So that the server knows the script.
+        sessions.revoke(session.id()).await?;
+        let (token, session) = sessions.create("alice").await?;
+        replica.pause();
+        proxy.cut_answers_to(b"administrator", 1);
+        let outcome = store.revoke(session.id(), EndReason::Administrator).await;
+        let kind = outcome.map(|_| ()).map_err(|error| error.kind());
+        assert_eq!(kind, Err(ErrorKind::UnknownOutcome), "no replica has it");
+        replica.resume();
+        assert!(!is_live(&sessions, &token).await?);
+        Ok(())
+    })
+}
+
+fn lost_part(runtime: &Runtime) -> Result<(), Failed> {
+    let redis = server(&[]);
+    runtime.block_on(async {
+        let sessions = sessions(connect(redis.port()).await?)?;
+        let client = ::redis::Client::open(redis.url())?;
+        let mut client = client.get_connection()?;
+        for name in ["p", "g", "f"] {
+            let (ended, _) = sessions.create("alice").await?;
+            sessions.revoke_everything().await?;
+            let (live, _) = sessions.create("alice").await?;
+            let keys: Vec<String> = ::redis::cmd("KEYS")
+                .arg(format!("revocable:*:{name}"))
+                .query(&mut client)?;
+            ::redis::cmd("DEL").arg(&keys).exec(&mut client)?;
+            let error = sessions.create("alice").await.expect_err("it was let in");
+            assert_eq!(error.kind(), ErrorKind::Corrupt, "without {name}");
+            assert!(!is_live(&sessions, &ended).await.unwrap_or(false));
+            // It ends also what the bucket still knows, and mends it.
+            sessions.revoke_everything().await?;
+            for token in [&ended, &live] {
+                assert!(!is_live(&sessions, token).await?, "without {name}");
+            }
+        }
+        // Also where nothing is left but a number.
+        sessions.sweep(Default::default()).await?;
+        let keys: Vec<String> = ::redis::cmd("KEYS")
+            .arg("revocable:*:p")
+            .query(&mut client)?;
+        ::redis::cmd("DEL").arg(&keys).exec(&mut client)?;
+        sessions.revoke_everything().await?;
+        let (again, _) = sessions.create("alice").await?;
+        assert!(is_live(&sessions, &again).await?);
+        Ok(())
+    })
+}
+
+fn other_database(runtime: &Runtime) -> Result<(), Failed> {
+    let redis = server(&[]);
+    runtime.block_on(async {
+        let store = connect(redis.port()).await?;
+        let other = RedisStore::connect(&format!("{}/1", redis.url())).await?;
+        let mut feed = store.follow().await?;
+        other.follow().await?.mark([2; 16]).await?;
+        feed.mark([1; 16]).await?;
+        let notice = feed.next(PATIENCE).await?;
+        assert_eq!(notice, Some(revocable::Notice::Mark([1; 16])));
         Ok(())
     })
 }

@@ -112,13 +112,14 @@ impl Subscription {
                 .ok_or_else(|| gap("something was announced that this version cannot read"))?;
             match message {
                 Message::Notice(notice) => return Ok(Some(notice)),
+                // Of another store: perhaps of another database, which has the same
+                // channels and another life.
+                Message::Mark { by, .. } if by != self.server.instance => {}
                 Message::Mark { life, .. } if life != self.life => {
                     return Err(gap("the store's data were taken away"));
                 }
-                Message::Mark { by, mark, .. } => {
-                    if by == self.server.instance
-                        && let Some(at) = self.marks.iter().position(|sent| *sent == mark)
-                    {
+                Message::Mark { mark, .. } => {
+                    if let Some(at) = self.marks.iter().position(|sent| *sent == mark) {
                         self.marks.drain(..=at);
                         return Ok(Some(Notice::Mark(mark)));
                     }

@@ -49,11 +49,12 @@
 //! session meanwhile. A create with a cap reads the user's sessions first, so it
 //! costs their size. `revoke_all_for_user` holds up the server in proportion to the
 //! user's sessions. `revoke_everything` takes the same time however many sessions there
-//! are: it goes over the buckets, and what has ended is left to the sweep.
+//! are: it goes over the buckets, and what has ended is left to the sweep. It counts
+//! those too that the server has removed by their deadline and no sweep has found.
 //!
 //! A write that the connection was lost under is sent once more, on another one. The
 //! server knows it by a name, for a minute, and answers what it answered the first
-//! time. If that is not answered either, it is an `UnknownOutcome`. A write that was
+//! time; for that every write leaves a short key on the server for a minute. If that is not answered either, it is an `UnknownOutcome`. A write that was
 //! begun is carried to its end whoever waits.
 //!
 //! The server removes what no sweep has found an hour after the absolute deadline, by
@@ -61,7 +62,8 @@
 //!
 //! In a cluster each bucket is one step, and so is everything that concerns one user.
 //! `revoke_everything` goes from bucket to bucket: all sessions have ended when it
-//! returns. Announcements of a cluster's servers have no order among them, so a cache
+//! returns. So a cluster has not been put through the checks of
+//! `revocable-conformance`, as a single server is. Announcements of a cluster's servers have no order among them, so a cache
 //! in front of one does not build.
 //!
 //! # When something is wrong
@@ -73,9 +75,9 @@
 //! | the connection is lost, or no answer comes in time, twice | `UnknownOutcome` for writes, `Unavailable` for the rest | repeat the call |
 //! | the server has no memory left | `Full` | nobody can log in; lookups and revocations go on |
 //! | a damaged record | `Corrupt` for that session | it can be revoked and counts for no cap; listings, sweeps and revoke-alls go on |
-//! | somebody took keys of the store away | `Corrupt`, or the sessions are gone | a cache empties itself when all were taken; not when single sessions were |
+//! | somebody took keys of the store away | `Corrupt`, or the sessions are gone | nobody logs in to a bucket that has lost a part of what is known of revocations, until `revoke_everything`; a cache empties itself when all were taken; not when single sessions were |
 //!
-//! Needs Redis 6.2 or Valkey. The user that it connects as needs its keys, the
+//! Needs Redis 6.2 or Valkey; it is tested with Redis 7.0. The user that it connects as needs its keys, the
 //! channel of its announcements and `INFO`: `~PREFIX:* &PREFIX:notices +@all
 //! -@dangerous +info`; and `+config|get`, so that the store can tell how durable the
 //! server is.

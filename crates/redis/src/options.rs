@@ -67,7 +67,9 @@ impl RedisStoreBuilder {
 
     /// What all keys of the store begin with, `revocable` unless told
     /// otherwise: 1 to 64 of `A-Z a-z 0-9 _ - . : /`. Stores with the same
-    /// prefix on the same server and database are one.
+    /// prefix on the same server and database are one. On another database of the
+    /// server take another prefix: databases share the channel, and observers would
+    /// hear of what ended in the other.
     #[must_use]
     pub fn prefix(mut self, prefix: &str) -> Self {
         prefix.clone_into(&mut self.prefix);

@@ -79,7 +79,8 @@ impl RedisStore {
     }
 
     /// What an acknowledged write survives, as the server was set when the store
-    /// was opened. Of several servers that of the worst.
+    /// was opened. Of a cluster it is known of all members whether they append, and
+    /// of one of them how they sync: set all alike.
     pub fn durability(&self) -> Durability {
         self.durability
     }

@@ -13,7 +13,7 @@ use crate::script::{EXPIRE, FORGET, WALK};
 use crate::server::{Server, bucket_of};
 use crate::touches;
 
-/// Looked at by one script: it holds up everybody else for about a millisecond.
+/// Looked at by one script, while which the server does nothing else.
 const SESSIONS_AT_A_TIME: u32 = 256;
 
 /// ... of so many buckets, most of which may be empty.

@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What every server is told: to sync each write before it answers, and to keep
 /// no snapshots.
-const SETTINGS: [&str; 8] = [
+const SETTINGS: [&str; 10] = [
     "--bind",
     "127.0.0.1",
     "--appendonly",
@@ -25,6 +25,9 @@ const SETTINGS: [&str; 8] = [
     "always",
     "--save",
     "",
+    // What is looked for in a dump is to be found in it.
+    "--rdbcompression",
+    "no",
 ];
 
 /// A server with a folder of its own.

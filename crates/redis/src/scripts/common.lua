@@ -49,16 +49,19 @@ local function also_when_full()
   redis.call('DEL', base .. 'a:' .. request)
 end
 
--- A bucket begins at a position at random, see `Epoch`.
+-- A bucket begins at a position at random, see `Epoch`. One that has lost its position
+-- and not all the rest does not begin again: what had ended could come back. Nothing, and
+-- then nobody logs in, until everything is revoked.
 local function position_from(seed)
   local position = redis.call('GET', base .. 'p')
-  if not position then
-    redis.call('SET', base .. 'g', seed)
-    redis.call('SET', base .. 'f', seed)
-    redis.call('SET', base .. 'p', seed)
-    position = seed
+  if position then return position end
+  if redis.call('EXISTS', base .. 'g', base .. 'f', base .. 'i', base .. 'd') > 0 then
+    return nil
   end
-  return position
+  redis.call('SET', base .. 'g', seed)
+  redis.call('SET', base .. 'f', seed)
+  redis.call('SET', base .. 'p', seed)
+  return seed
 end
 
 local HEAD = 16

@@ -8,7 +8,7 @@ local known = answered()
 if known then return known end
 local position = position_from(ARGV[4])
 local since, floor = redis.call('GET', base .. 'g'), redis.call('GET', base .. 'f')
-if not since or not floor then return damaged() end
+if not position or not since or not floor then return damaged() end
 
 local there = redis.call('GET', KEYS[2])
 if there and (#there < HEAD or is_of_now(there, since)) then

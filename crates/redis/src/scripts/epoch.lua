@@ -1,2 +1,2 @@
 -- ARGV 4 seed
-return position_from(ARGV[4])
+return position_from(ARGV[4]) or damaged()

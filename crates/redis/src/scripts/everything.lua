@@ -1,13 +1,23 @@
--- ARGV 4 why, 5 how many buckets, 6 and on, their numbers in hexadecimal
+-- ARGV 4 why, 5 and on, buckets in hexadecimal
 local known = answered()
 if known then return known end
 also_when_full()
-local count, told = 0, {}
+local count = 0
 for at = 5, #ARGV do
   local bucket = keys_of(ARGV[at])
-  -- Without a position there neither is a session nor has a login begun.
-  if redis.call('EXISTS', bucket .. 'p') == 1 then
-    local position = whole(redis.call('INCR', bucket .. 'p'))
+  -- Without any of these there neither is a session nor has a login begun.
+  local taken
+  for _, name in ipairs({'p', 'g', 'f'}) do
+    local number = tonumber(redis.call('GET', bucket .. name) or '')
+    taken = math.max(taken or 0, number or 0)
+  end
+  if taken == 0 and redis.call('EXISTS', bucket .. 'i', bucket .. 'd') > 0 then
+    -- All three are lost: above where any bucket begins.
+    taken = 2 ^ 52
+  end
+  if taken > 0 then
+    local position = whole(taken + 1)
+    redis.call('SET', bucket .. 'p', position)
     redis.call('SET', bucket .. 'g', position)
     redis.call('SET', bucket .. 'f', position)
     redis.call('UNLINK', bucket .. 'e', bucket .. 't')

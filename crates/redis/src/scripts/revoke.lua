@@ -11,7 +11,9 @@ local user = user_in(head)
 if user then
   redis.call('ZREM', base .. 'i', user .. ARGV[4])
 end
-if #head >= HEAD and not is_of_now(head, redis.call('GET', KEYS[1])) then
+local since = redis.call('GET', KEYS[1])
+-- Where that is lost nobody knows, and all are told.
+if since and #head >= HEAD and not is_of_now(head, since) then
   return {}
 end
 announce_ended(ARGV[5], {(user or '\0') .. ARGV[4]})

@@ -2,7 +2,7 @@
 local known = answered()
 if known then return known end
 also_when_full()
-position_from(ARGV[4])
+if not position_from(ARGV[4]) then return damaged() end
 local user = ARGV[5]
 local removed, ended, ids = {}, {}, {}
 for _, member in ipairs(members_of(user)) do
