@@ -1,11 +1,13 @@
 //! Redis.
 
+use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
 use libtest_mimic::Failed;
 use revocable::redis::Durability;
 use revocable::{
-    CachedStore, EndReason, ErrorKind, NewSession, RedisStore, SessionStore, Sessions, Token,
+    CachedStore, Change, ChangeKind, EndReason, ErrorKind, Liveness, NewSession, RedisStore,
+    SessionStore, Sessions, SweepRequest, Token,
 };
 use revocable_test_servers::{Missing, Proxy, Redis, RedisCluster, RedisSentinel};
 use tokio::runtime::Runtime;
@@ -22,6 +24,10 @@ const TERM: Duration = Duration::from_millis(400);
 const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) const TRIALS: &[(&str, Run)] = &[
+    (
+        "redis::a_sweep_spares_nobody_who_was_used_and_has_expired",
+        swept,
+    ),
     ("redis::a_repeated_write_waits_for_replicas_too", repeated),
     (
         "redis::a_bucket_that_lost_a_part_lets_nobody_in_again",
@@ -454,6 +460,58 @@ fn other_database(runtime: &Runtime) -> Result<(), Failed> {
         feed.mark([1; 16]).await?;
         let notice = feed.next(PATIENCE).await?;
         assert_eq!(notice, Some(revocable::Notice::Mark([1; 16])));
+        Ok(())
+    })
+}
+
+fn swept(runtime: &Runtime) -> Result<(), Failed> {
+    const HOUR_MS: i64 = 3_600_000;
+    let redis = server(&[]);
+    runtime.block_on(async {
+        let (here, there) = (connect(redis.port()).await?, connect(redis.port()).await?);
+        let sessions = sessions(here.clone())?;
+        for _ in 0..10 {
+            let mut ids = Vec::new();
+            let mut now_ms = 0;
+            for number in 0..200_u64 {
+                let (_, session) = sessions.create(NewSession::for_user(number)).await?;
+                now_ms = session.record().created_ms;
+                ids.push(session.id());
+            }
+            // The times at which they are used are before the sweep's, by more than
+            // they may be unused.
+            let used = ids.clone();
+            let other = there.clone();
+            let using = tokio::spawn(async move {
+                for step in 1..20 {
+                    for id in &used {
+                        let liveness = Liveness::at(now_ms + step);
+                        let kind = ChangeKind::Touch;
+                        let _ = other.update(*id, Change { liveness, kind }).await;
+                    }
+                }
+            });
+            let mut ended = Vec::new();
+            let mut cursor = None;
+            loop {
+                let step = SweepRequest {
+                    liveness: Liveness::at(now_ms + 23 * HOUR_MS),
+                    forget_epochs_before_ms: 0,
+                    cursor,
+                    max_rows: NonZeroU32::MAX,
+                };
+                let outcome = here.sweep_expired(step).await?;
+                ended.extend(outcome.ended.into_iter().map(|ended| ended.id));
+                cursor = outcome.cursor;
+                if cursor.is_none() {
+                    break;
+                }
+            }
+            using.await?;
+            ids.sort_unstable();
+            ended.sort_unstable();
+            assert_eq!(ended, ids);
+        }
         Ok(())
     })
 }
