@@ -8,7 +8,7 @@ use revocable_conformance::Harness;
 use revocable_test_servers::{Missing, Redis as Server};
 use tokio::runtime::Runtime;
 
-use super::{Backend, BehindAPointer};
+use super::Backend;
 
 /// So short that checks meet the cache with a lease and without.
 const TERM: Duration = Duration::from_millis(50);
@@ -57,10 +57,6 @@ impl Redis {
         };
         vec![
             named("redis", Arc::new(redis("redis", false))),
-            named(
-                "redis_behind_a_pointer",
-                Arc::new(BehindAPointer(redis("pointer", false))),
-            ),
             named("cached_redis", Arc::new(redis("cached", true))),
         ]
     }
