@@ -15,7 +15,7 @@
 //! Applications hand the store to `Sessions` of `revocable-core`; the verbs are
 //! those of [`SessionStore`](revocable_core::SessionStore). It is connected inside
 //! of a tokio runtime, in which its connections live, and may then be used from
-//! any executor.
+//! any executor, for as long as that runtime lives.
 //!
 //! # What is promised
 //!
