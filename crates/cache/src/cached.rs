@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use revocable_core::{
-    Change, ChangeKind, CreateOutcome, CreateRequest, EndListener, EndReason, Ended, Epoch, Feed,
-    Page, Record, Result, RevokeAllOutcome, RevokeAllRequest, SessionId, SessionStore, Sharing,
-    SweepOutcome, SweepRequest, UpdateOutcome, UserId,
+    Bucket, Change, ChangeKind, CreateOutcome, CreateRequest, EndListener, EndReason, Ended, Epoch,
+    Feed, Page, Record, Result, RevokeAllOutcome, RevokeAllRequest, SessionId, SessionStore,
+    Sharing, SweepOutcome, SweepRequest, UpdateOutcome, UserId,
 };
 
+use crate::abandoned::Abandoned;
 use crate::builder::CachedStoreBuilder;
 use crate::carry::{Carried, Finisher};
 use crate::entries::Entries;
@@ -106,6 +107,7 @@ pub struct CachedStore<S> {
     entries: Arc<Entries>,
     others: Others,
     finisher: Finisher,
+    abandoned: Arc<Abandoned>,
 }
 
 /// Who else writes, and how it is known.
@@ -157,6 +159,7 @@ impl<S: SessionStore> CachedStore<S> {
             entries,
             others,
             finisher,
+            abandoned: Arc::default(),
         }
     }
 
@@ -248,13 +251,16 @@ impl<S: SessionStore> CachedStore<S> {
         F: Future<Output = Result<T>> + Send + 'static,
     {
         let entries = Arc::clone(&self.entries);
-        Carried::new(&self.finisher, async move {
+        let abandoned = Arc::clone(&self.abandoned);
+        let write = Carried::new(&self.finisher, async move {
             entries.stamps.hold(reach);
+            abandoned.settled(reach).await;
             let outcome = write.await;
             let stamps = &entries.stamps;
             stamps.settle(reach, || settle(&entries, &outcome));
             outcome
-        })
+        });
+        write.noted(&self.abandoned, reach)
     }
 }
 
@@ -263,6 +269,8 @@ impl<S: SessionStore> SessionStore for CachedStore<S> {
     async fn create(&self, request: CreateRequest) -> Result<CreateOutcome> {
         if request.cap.is_none() {
             // Nothing that is in the cache can become wrong.
+            let bucket = request.record.id.bucket();
+            self.abandoned.settled(Reach::Bucket(bucket)).await;
             return self.store.create(request).await;
         }
         let bucket = request.record.id.bucket();
@@ -290,6 +298,7 @@ impl<S: SessionStore> SessionStore for CachedStore<S> {
         {
             return Ok(Some(record));
         }
+        self.abandoned.settled(Reach::Bucket(id.bucket())).await;
         let stamp = self.entries.stamp(id);
         let found = self.store.lookup(id).await?;
         if let Some(record) = &found {
@@ -306,6 +315,9 @@ impl<S: SessionStore> SessionStore for CachedStore<S> {
         if let Some(record) = self.entries.hit(id) {
             return Some(Ok(Some(record)));
         }
+        if !self.abandoned.are_none() {
+            return None;
+        }
         let stamp = self.entries.stamp(id);
         let found = self.store.lookup_now(id)?;
         if let Ok(Some(record)) = &found {
@@ -315,6 +327,7 @@ impl<S: SessionStore> SessionStore for CachedStore<S> {
     }
 
     async fn lookup_fresh(&self, id: SessionId) -> Result<Option<Arc<Record>>> {
+        self.abandoned.settled(Reach::Bucket(id.bucket())).await;
         let stamp = self.entries.stamp(id);
         let found = self.store.lookup_fresh(id).await?;
         match &found {
@@ -357,7 +370,7 @@ impl<S: SessionStore> SessionStore for CachedStore<S> {
     }
 
     async fn revoke_all_for_user(&self, request: RevokeAllRequest) -> Result<RevokeAllOutcome> {
-        let bucket = revocable_core::Bucket::of(&request.user);
+        let bucket = Bucket::of(&request.user);
         let store = Arc::clone(&self.store);
         self.write(
             Reach::Bucket(bucket),
@@ -386,16 +399,23 @@ impl<S: SessionStore> SessionStore for CachedStore<S> {
         after: Option<SessionId>,
         limit: NonZeroU32,
     ) -> Result<Page> {
+        self.abandoned
+            .settled(Reach::Bucket(Bucket::of(user)))
+            .await;
         self.store.list_for_user(user, after, limit).await
     }
 
     async fn epoch(&self, user: &UserId) -> Result<Epoch> {
+        self.abandoned
+            .settled(Reach::Bucket(Bucket::of(user)))
+            .await;
         self.store.epoch(user).await
     }
 
     async fn sweep_expired(&self, request: SweepRequest) -> Result<SweepOutcome> {
         let (store, entries) = (Arc::clone(&self.store), Arc::clone(&self.entries));
-        Carried::new(&self.finisher, async move {
+        self.abandoned.settled(Reach::All).await;
+        let sweep = Carried::new(&self.finisher, async move {
             let liveness = request.liveness;
             entries.sweeps.begin(liveness);
             let outcome = store.sweep_expired(request).await;
@@ -409,8 +429,8 @@ impl<S: SessionStore> SessionStore for CachedStore<S> {
             }
             entries.sweeps.end(liveness);
             outcome
-        })
-        .await
+        });
+        sweep.noted(&self.abandoned, Reach::All).await
     }
 
     async fn health(&self) -> Result<()> {

@@ -9,6 +9,9 @@ use std::task::{Context, Poll, Waker};
 
 use futures_executor::ThreadPool;
 
+use crate::abandoned::Abandoned;
+use crate::stamps::Reach;
+
 /// Work that nobody waits for.
 pub(crate) type Work = Pin<Box<dyn Future<Output = ()> + Send + 'static>>;
 
@@ -86,6 +89,8 @@ async fn unless_it_panics(mut work: Work) {
 pub(crate) struct Carried<T: Send + 'static> {
     write: Option<Pin<Box<dyn Future<Output = T> + Send + 'static>>>,
     finisher: Finisher,
+    /// Who is told if it is dropped, and what the write may change.
+    abandoned: Option<(Arc<Abandoned>, Reach)>,
 }
 
 impl<T: Send + 'static> Carried<T> {
@@ -96,7 +101,14 @@ impl<T: Send + 'static> Carried<T> {
         Self {
             write: Some(Box::pin(write)),
             finisher: finisher.clone(),
+            abandoned: None,
         }
+    }
+
+    /// If it is dropped, whoever asks the store about what it reaches waits for it.
+    pub(crate) fn noted(mut self, abandoned: &Arc<Abandoned>, reach: Reach) -> Self {
+        self.abandoned = Some((Arc::clone(abandoned), reach));
+        self
     }
 }
 
@@ -129,8 +141,11 @@ impl<T: Send + 'static> Future for Carried<T> {
 impl<T: Send + 'static> Drop for Carried<T> {
     fn drop(&mut self) {
         if let Some(write) = self.write.take() {
+            let abandoned = self.abandoned.take();
+            let finishing = abandoned.map(|(abandoned, reach)| abandoned.add(reach));
             self.finisher.finish(Box::pin(async {
                 write.await;
+                drop(finishing);
             }));
         }
     }

@@ -15,6 +15,7 @@
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+mod abandoned;
 mod builder;
 mod cached;
 mod capacity;

@@ -1,6 +1,7 @@
 //! Writes that fail, and writes whose callers go away.
 
 use std::future::Future;
+use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, mpsc};
 
@@ -32,18 +33,20 @@ fn a_revocation_whose_caller_went_away_is_carried_out_and_never_served() {
     let mut revoke = cached.revoke(session.id, EndReason::LoggedOut);
     assert!(poll(&mut revoke).is_pending());
     drop(revoke);
-    // A reader between the drop and the commit.
+    // Readers between the drop and the commit are not served from the cache, nor with what
+    // the store has before something that may still come. They wait.
+    assert!(cached.lookup_now(session.id).is_none());
     let loads = store.loads();
-    assert!(lookup(&cached, session.id).is_some());
-    assert!(lookup(&cached, session.id).is_some());
-    assert_eq!(
-        store.loads(),
-        loads + 2,
-        "served while a write is under way"
-    );
+    let mut reading = cached.lookup(session.id);
+    assert!(poll(&mut reading).is_pending());
+    let mut listing = cached.list_for_user(&session.user, None, NonZeroU32::MAX);
+    assert!(poll(&mut listing).is_pending());
+    assert_eq!(store.loads(), loads, "the store was asked");
     store.begun.open();
     let work = left.lock().unwrap().pop().unwrap();
     block_on(work);
+    assert_eq!(block_on(reading).unwrap(), None);
+    assert_eq!(block_on(listing).unwrap().records, []);
     assert_eq!(lookup(&cached, session.id), None);
     // And then the cache answers again for others.
     create_cached(&store, &cached, "alice");
