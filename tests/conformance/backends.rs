@@ -3,6 +3,7 @@
 mod announced;
 mod cached;
 mod memory;
+mod postgres;
 mod redis;
 mod sled;
 mod sqlite;
@@ -16,6 +17,7 @@ use revocable_test_servers::Missing;
 use announced::CachedAnnounced;
 use cached::Cached;
 use memory::{Memory, Moka};
+use postgres::Postgres;
 use redis::Redis;
 use sled::Sled;
 use sqlite::Sqlite;
@@ -31,6 +33,7 @@ fn named(name: &'static str, harness: impl Harness + 'static) -> Backend {
 pub(crate) fn all() -> Vec<Backend> {
     let mut all = embedded();
     all.extend(Redis::all());
+    all.extend(Postgres::all());
     all
 }
 

@@ -3,13 +3,14 @@
 use revocable_core::{
     Cap, CreateOutcome, CreateRequest, EndReason, Ended, Record, Result, SessionId, UserId,
 };
+use revocable_remote::random;
 
 use crate::fault::unexpected;
 use crate::keys::{HEAD, Stored, corrupt, indexed, tail};
 use crate::list;
 use crate::reply;
 use crate::script::CREATE;
-use crate::server::{Server, overtaken, random, seed};
+use crate::server::{Server, overtaken, seed};
 
 /// How often the user's other sessions may change while the cap looks at them.
 const ATTEMPTS: usize = 256;
@@ -68,7 +69,7 @@ pub(crate) async fn create(server: &Server, request: CreateRequest) -> Result<Cr
         match &reply::bytes(reply::next(&mut answer)?)?[..] {
             b"created" => {
                 let ended = ended_by_cap(ending, &record.user);
-                server.listeners.ended(&ended);
+                server.local.listeners.ended(&ended);
                 return Ok(CreateOutcome::Created { ended });
             }
             b"exists" => {

@@ -119,8 +119,3 @@ pub(crate) fn unexpected() -> Error {
         "the server's answer is of no known form",
     )
 }
-
-/// No random numbers.
-pub(crate) fn entropy(error: getrandom::Error) -> Error {
-    Error::new(ErrorKind::Unavailable, "the entropy source failed").with_source(error.to_string())
-}

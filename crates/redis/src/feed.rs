@@ -8,15 +8,15 @@ use async_trait::async_trait;
 use futures_util::StreamExt;
 use redis::aio::PubSubStream;
 use revocable_core::{Bucket, Error, ErrorKind, Feed, Mark, Notice, Result};
+use revocable_remote::{carried_on, random, within};
 use tokio::time::{Instant, timeout_at};
 
 use crate::fault::{Failure, unexpected};
 use crate::link::{Target, in_time};
 use crate::notice::{Message, read};
 use crate::reply;
-use crate::runtime::{carried, within};
 use crate::script::MARK;
-use crate::server::{Server, random};
+use crate::server::Server;
 
 /// Marks that are remembered: whoever has sent so many more waits for none of
 /// the first.
@@ -37,7 +37,7 @@ struct Subscription {
 
 pub(crate) async fn follow(server: &Arc<Server>) -> Result<Box<dyn Feed>> {
     let subscribing = Arc::clone(server);
-    let subscription = carried(&server.runtime, async move {
+    let subscription = carried_on(&server.local.runtime, async move {
         let longest = subscribing.limits.timeout;
         let messages = in_time(longest, subscribe(&subscribing))
             .await
@@ -108,13 +108,13 @@ impl Subscription {
                 None => self.messages.next().await,
             };
             let message = message.ok_or_else(|| gap("the subscription has ended"))?;
-            let message = read(message.get_payload_bytes(), &self.server.instance)
+            let message = read(message.get_payload_bytes(), &self.server.local.instance)
                 .ok_or_else(|| gap("something was announced that this version cannot read"))?;
             match message {
                 Message::Notice(notice) => return Ok(Some(notice)),
                 // Of another store: perhaps of another database, which has the same
                 // channels and another life.
-                Message::Mark { by, .. } if by != self.server.instance => {}
+                Message::Mark { by, .. } if by != self.server.local.instance => {}
                 Message::Mark { life, .. } if life != self.life => {
                     return Err(gap("the store's data were taken away"));
                 }
@@ -144,7 +144,7 @@ impl Feed for Subscription {
         }
         self.marks.push(mark);
         let server = Arc::clone(&self.server);
-        let sent = carried(&self.server.runtime, async move {
+        let sent = carried_on(&self.server.local.runtime, async move {
             let bucket = first_bucket()?;
             let call = server.call(&MARK, bucket)?;
             server
@@ -161,7 +161,7 @@ impl Feed for Subscription {
         if self.is_over {
             return Err(gap("the feed is over"));
         }
-        let runtime = self.server.runtime.clone();
+        let runtime = self.server.local.runtime.clone();
         let received = within(&runtime, self.receive(wait)).await;
         self.is_over = received.is_err();
         received

@@ -86,7 +86,6 @@
 #[doc = include_str!("../README.md")]
 struct Readme;
 
-mod abandoned;
 mod check;
 mod create;
 mod fault;
@@ -98,13 +97,10 @@ mod notice;
 mod options;
 mod reply;
 mod revoke;
-mod runtime;
 mod script;
 mod server;
-mod settle;
 mod store;
 mod sweep;
-mod touches;
 mod update;
 
 pub use check::Durability;

@@ -11,13 +11,11 @@
 //! ```
 
 use revocable_core::{EndReason, Ended, Mark, Notice, SessionId};
+use revocable_remote::Instance;
 
 use crate::keys::split_member;
 
 const VERSION: u8 = 1;
-
-/// The name of a store in its process: whoever did something knows it again.
-pub(crate) type Instance = [u8; 16];
 
 /// What a message says.
 #[derive(Debug, PartialEq, Eq)]

@@ -7,13 +7,13 @@ use redis::cluster::ClusterClient;
 use redis::sentinel::{SentinelClient, SentinelNodeConnectionInfo, SentinelServerType};
 use redis::{Client, ConnectionInfo, IntoConnectionInfo};
 use revocable_core::{Error, ErrorKind, Result};
+use revocable_remote::within;
 use tokio::runtime::Handle;
 
 use crate::check::{Accepted, check};
 use crate::feed::life;
 use crate::keys::Keys;
 use crate::link::{Limits, Replicas, Target};
-use crate::runtime::within;
 use crate::server::Server;
 use crate::store::RedisStore;
 

@@ -1,12 +1,11 @@
 //! The end of sessions.
 
-use std::collections::HashSet;
-
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use revocable_core::{
     EndReason, Ended, Epoch, Error, ErrorKind, Result, RevokeAllOutcome, RevokeAllRequest,
     SessionId, UserId,
 };
+use revocable_remote::tell_of_everything;
 
 use crate::fault::unexpected;
 use crate::keys::indexed;
@@ -16,9 +15,6 @@ use crate::server::{Server, bucket_of, seed};
 
 /// Of a cluster, asked at a time.
 const BUCKETS_AT_A_TIME: usize = 32;
-
-/// Watched sessions looked up at a time.
-const LOOKUPS_AT_A_TIME: usize = 64;
 
 pub(crate) async fn revoke(
     server: &Server,
@@ -40,7 +36,7 @@ pub(crate) async fn revoke(
         (revocable_core::Bucket::of(&user) == id.bucket()).then_some(user)
     });
     let ended = Ended { id, user, reason };
-    server.listeners.ended(std::slice::from_ref(&ended));
+    server.local.listeners.ended(std::slice::from_ref(&ended));
     Ok(Some(ended))
 }
 
@@ -66,7 +62,7 @@ pub(crate) async fn revoke_all(
         user: Some(request.user.clone()),
         reason: request.reason,
     });
-    server.listeners.ended(&ended.collect::<Vec<_>>());
+    server.local.listeners.ended(&ended.collect::<Vec<_>>());
     Ok(RevokeAllOutcome {
         ended: ids,
         epoch: Epoch::from_number(reply::number(position)?),
@@ -97,22 +93,4 @@ pub(crate) async fn revoke_everything(server: &Server, reason: EndReason) -> Res
     })?;
     tell_of_everything(server, count, reason).await;
     Ok(count)
-}
-
-/// Sessions may have been created since, and are not meant.
-async fn tell_of_everything(server: &Server, count: u64, reason: EndReason) {
-    let there: HashSet<SessionId> = stream::iter(server.listeners.watched())
-        .map(async |id| {
-            let value = server.value(id).await;
-            // Where the server cannot say it, it has ended: nobody gets in.
-            matches!(value, Ok(Some(_))).then_some(id)
-        })
-        .buffer_unordered(LOOKUPS_AT_A_TIME)
-        .filter_map(async |id| id)
-        .collect()
-        .await;
-    let is_there = |id: SessionId| there.contains(&id);
-    server
-        .listeners
-        .everything_before_ended(count, reason, is_there);
 }

@@ -2,20 +2,17 @@
 
 use std::sync::Arc;
 
-use getrandom::SysRng;
-use getrandom::rand_core::TryRng;
 use redis::Value;
-use revocable_core::{Bucket, EndListeners, Error, ErrorKind, Record, Result, SessionId};
+use revocable_core::{Bucket, Change, Error, ErrorKind, Record, Result, SessionId};
+use revocable_remote::{Local, Remote, random};
 use tokio::runtime::Handle;
 
-use crate::abandoned::Abandoned;
 use crate::fault;
 use crate::keys::{Keys, Stored, corrupt};
 use crate::link::{Limits, Link, Target};
-use crate::notice::Instance;
 use crate::reply;
 use crate::script::{Call, Script};
-use crate::touches::Touches;
+use crate::update::update;
 
 /// The server, and what is known of it.
 pub(crate) struct Server {
@@ -25,11 +22,7 @@ pub(crate) struct Server {
     /// A lookup does not wait behind writes that wait for replicas.
     reads: Link,
     writes: Link,
-    pub(crate) instance: Instance,
-    pub(crate) listeners: EndListeners,
-    pub(crate) touches: Touches,
-    pub(crate) abandoned: Arc<Abandoned>,
-    pub(crate) runtime: Handle,
+    pub(crate) local: Local,
 }
 
 impl Server {
@@ -41,11 +34,7 @@ impl Server {
             writes: Link::new(Arc::clone(&target), limits),
             target,
             limits,
-            instance: random()?,
-            listeners: EndListeners::new(),
-            touches: Touches::default(),
-            abandoned: Arc::default(),
-            runtime,
+            local: Local::new(runtime)?,
         })
     }
 
@@ -74,7 +63,7 @@ impl Server {
         Ok(Call::new(script, self.keys.since(bucket))
             .arg(request)
             .arg(self.keys.channel())
-            .arg(self.instance))
+            .arg(self.local.instance))
     }
 
     /// What is stored of a session that has not ended with all others.
@@ -117,6 +106,23 @@ impl Server {
     }
 }
 
+impl Remote for Server {
+    fn local(&self) -> &Local {
+        &self.local
+    }
+
+    async fn is_there(&self, id: SessionId) -> Result<bool> {
+        match self.value(id).await {
+            Err(error) if error.kind() == ErrorKind::Corrupt => Ok(true),
+            value => Ok(value?.is_some()),
+        }
+    }
+
+    async fn touch(&self, id: SessionId, touch: Change) -> Result<()> {
+        update(self, id, &touch).await.map(|_| ())
+    }
+}
+
 /// The bucket with this number in hexadecimal.
 pub(crate) fn bucket_of(text: &str) -> Result<Bucket> {
     let number = usize::from_str_radix(text, 16).ok();
@@ -130,12 +136,6 @@ pub(crate) fn seed() -> Result<String> {
     // Lua counts exactly up to 2^53.
     let number = u64::from_be_bytes(random()?) >> 12;
     Ok(number.to_string())
-}
-
-pub(crate) fn random<const N: usize>() -> Result<[u8; N]> {
-    let mut bytes = [0; N];
-    SysRng.try_fill_bytes(&mut bytes).map_err(fault::entropy)?;
-    Ok(bytes)
 }
 
 /// Others were faster, each time.

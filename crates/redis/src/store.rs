@@ -1,7 +1,6 @@
 //! The contract, kept on a server.
 
 use std::fmt;
-use std::future::Future;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Weak};
 
@@ -11,8 +10,8 @@ use revocable_core::{
     Record, Result, RevokeAllOutcome, RevokeAllRequest, SessionId, SessionStore, Sharing,
     SweepOutcome, SweepRequest, UpdateOutcome, UserId,
 };
+use revocable_remote::{asked, carried, random, settle, touch_soon, within};
 
-use crate::abandoned::write;
 use crate::check::Durability;
 use crate::create::create;
 use crate::feed::{first_bucket, follow, not_followed};
@@ -20,12 +19,9 @@ use crate::list::page;
 use crate::options::RedisStoreBuilder;
 use crate::reply;
 use crate::revoke::{revoke, revoke_all, revoke_everything};
-use crate::runtime::within;
 use crate::script::EPOCH;
-use crate::server::{Server, random, seed};
-use crate::settle::settle;
+use crate::server::{Server, seed};
 use crate::sweep;
-use crate::touches::touch_soon;
 use crate::update::update;
 
 /// Sessions on a Redis or Valkey server. Cheap to clone; all clones are one
@@ -84,34 +80,6 @@ impl RedisStore {
     pub fn durability(&self) -> Durability {
         self.durability
     }
-
-    /// To its end, whoever waits.
-    async fn carried<T, F>(
-        &self,
-        bucket: Option<Bucket>,
-        work: impl FnOnce(Arc<Server>) -> F,
-    ) -> Result<T>
-    where
-        T: Send + 'static,
-        F: Future<Output = Result<T>> + Send + 'static,
-    {
-        let work = work(Arc::clone(&self.server));
-        let (runtime, abandoned) = (&self.server.runtime, &self.server.abandoned);
-        write(runtime, abandoned, bucket, work).await
-    }
-
-    /// Here, after what nobody waits for any more.
-    async fn asked<T>(
-        &self,
-        bucket: Option<Bucket>,
-        work: impl Future<Output = Result<T>>,
-    ) -> Result<T> {
-        let settled = async {
-            self.server.abandoned.settled(bucket).await;
-            work.await
-        };
-        within(&self.server.runtime, settled).await
-    }
 }
 
 #[async_trait]
@@ -119,17 +87,19 @@ impl SessionStore for RedisStore {
     async fn create(&self, request: CreateRequest) -> Result<CreateOutcome> {
         request.validate()?;
         let bucket = Some(request.record.id.bucket());
-        self.carried(bucket, async move |server| create(&server, request).await)
-            .await
+        carried(&self.server, bucket, async move |server| {
+            create(&server, request).await
+        })
+        .await
     }
 
     async fn lookup(&self, id: SessionId) -> Result<Option<Arc<Record>>> {
-        self.asked(Some(id.bucket()), self.server.find(id)).await
+        asked(&*self.server, Some(id.bucket()), self.server.find(id)).await
     }
 
     async fn update(&self, id: SessionId, change: Change) -> Result<UpdateOutcome> {
         change.validate()?;
-        self.carried(Some(id.bucket()), async move |server| {
+        carried(&self.server, Some(id.bucket()), async move |server| {
             update(&server, id, &change).await
         })
         .await
@@ -141,7 +111,7 @@ impl SessionStore for RedisStore {
     }
 
     async fn revoke(&self, id: SessionId, reason: EndReason) -> Result<Option<Ended>> {
-        self.carried(Some(id.bucket()), async move |server| {
+        carried(&self.server, Some(id.bucket()), async move |server| {
             let outcome = revoke(&server, id, reason).await;
             settle(&server, &outcome, reason, |other| other == id);
             outcome
@@ -151,7 +121,7 @@ impl SessionStore for RedisStore {
 
     async fn revoke_all_for_user(&self, request: RevokeAllRequest) -> Result<RevokeAllOutcome> {
         let (bucket, keep, reason) = (Bucket::of(&request.user), request.keep, request.reason);
-        self.carried(Some(bucket), async move |server| {
+        carried(&self.server, Some(bucket), async move |server| {
             let outcome = revoke_all(&server, request).await;
             // Others of the bucket are there, and nobody is told of them.
             let may_end = |id: SessionId| id.bucket() == bucket && Some(id) != keep;
@@ -162,7 +132,7 @@ impl SessionStore for RedisStore {
     }
 
     async fn revoke_everything(&self, reason: EndReason) -> Result<u64> {
-        self.carried(None, async move |server| {
+        carried(&self.server, None, async move |server| {
             let outcome = revoke_everything(&server, reason).await;
             settle(&server, &outcome, reason, |_| true);
             outcome
@@ -177,19 +147,23 @@ impl SessionStore for RedisStore {
         limit: NonZeroU32,
     ) -> Result<Page> {
         let bucket = Some(Bucket::of(user));
-        self.asked(bucket, page(&self.server, user, after, limit))
-            .await
+        asked(
+            &*self.server,
+            bucket,
+            page(&self.server, user, after, limit),
+        )
+        .await
     }
 
     async fn epoch(&self, user: &UserId) -> Result<Epoch> {
         let call = self.server.call(&EPOCH, Bucket::of(user))?.arg(seed()?);
         let bucket = Some(Bucket::of(user));
-        let position = self.asked(bucket, self.server.ask(&call)).await?;
+        let position = asked(&*self.server, bucket, self.server.ask(&call)).await?;
         Ok(Epoch::from_number(reply::number(&reply::bytes(position)?)?))
     }
 
     async fn sweep_expired(&self, request: SweepRequest) -> Result<SweepOutcome> {
-        self.carried(None, async move |server| {
+        carried(&self.server, None, async move |server| {
             sweep::step(&server, request).await
         })
         .await
@@ -198,7 +172,7 @@ impl SessionStore for RedisStore {
     async fn health(&self) -> Result<()> {
         let key = self.server.keys.health(first_bucket()?);
         let write = redis::cmd("SET").arg(key).arg(&random::<8>()?).take();
-        within(&self.server.runtime, self.server.read(&write)).await?;
+        within(&self.server.local.runtime, self.server.read(&write)).await?;
         Ok(())
     }
 
@@ -218,7 +192,7 @@ impl SessionStore for RedisStore {
     }
 
     fn subscribe(&self, listener: Weak<dyn EndListener>) -> bool {
-        self.server.listeners.add(listener);
+        self.server.local.listeners.add(listener);
         true
     }
 }

@@ -5,13 +5,13 @@ use revocable_core::{
     Bucket, EndReason, Ended, Error, ErrorKind, Liveness, Result, SessionId, SweepCursor,
     SweepOutcome, SweepRequest,
 };
+use revocable_remote::write_touch;
 
 use crate::fault::unexpected;
 use crate::keys::{HEAD, Stored, UP_TO_TIMES, split_member};
 use crate::reply;
 use crate::script::{EXPIRE, FORGET, WALK};
 use crate::server::{Server, bucket_of};
-use crate::touches;
 
 /// Looked at by one script, while which the server does nothing else.
 const SESSIONS_AT_A_TIME: u32 = 256;
@@ -228,7 +228,7 @@ async fn remove(
     let mut ending: Vec<Ending> = stream::iter(suspects)
         .map(async |(id, member)| {
             // It was used: that counts.
-            touches::write(server, id).await;
+            write_touch(server, id).await;
             let value = match server.value(id).await {
                 Err(error) if error.kind() == ErrorKind::Corrupt => return Ok(None),
                 value => value?,
@@ -264,7 +264,7 @@ async fn remove(
                 Some(Ended { id, user, reason })
             })
             .collect();
-        server.listeners.ended(&removed);
+        server.local.listeners.ended(&removed);
         ended.extend(removed);
     }
     Ok(ended)

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use revocable_core::{Applied, Change, Record, Result, SessionId, UpdateOutcome};
+use revocable_remote::random;
 
 use crate::fault::unexpected;
 use crate::keys::{Stored, corrupt};
 use crate::reply;
 use crate::script::UPDATE;
-use crate::server::{Server, overtaken, random};
+use crate::server::{Server, overtaken};
 
 /// How often others may change the same session first.
 const ATTEMPTS: usize = 256;
@@ -20,7 +21,7 @@ pub(crate) async fn update(
     id: SessionId,
     change: &Change,
 ) -> Result<UpdateOutcome> {
-    let waiting = server.touches.take(id);
+    let waiting = server.local.touches.take(id);
     for _ in 0..ATTEMPTS {
         let Some(value) = server.value(id).await? else {
             return Ok(UpdateOutcome::Absent);

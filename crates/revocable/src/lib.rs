@@ -56,6 +56,7 @@
 //! | `sqlite` | `SqliteStore`: durable; links the system's SQLite, 3.51.3 or newer |
 //! | `sqlite-bundled` | `sqlite` with the SQLite that is compiled in |
 //! | `sled` | `SledStore`: durable, in Rust alone |
+//! | `postgres` | `PostgresStore`: for several machines, on PostgreSQL; `postgres-tls` for TLS |
 //! | `redis` | `RedisStore`: for several machines, on Redis or Valkey; `redis-tls` for TLS |
 //! | `moka` | `MokaStore`: bounded, in memory |
 //! | `cache` | `CachedStore`: a cache in front of any store |
@@ -78,6 +79,8 @@ pub use revocable_http as http;
 pub use revocable_memory::{self as memory, MemoryStore};
 #[cfg(feature = "moka")]
 pub use revocable_moka::{self as moka, MokaStore};
+#[cfg(feature = "postgres")]
+pub use revocable_postgres::{self as postgres, PostgresStore};
 #[cfg(feature = "redis")]
 pub use revocable_redis::{self as redis, RedisStore};
 #[cfg(feature = "sled")]

@@ -4,11 +4,13 @@
 //! Where a server is not installed, starting it says so by [`Missing`], and a
 //! test shows as ignored with that reason.
 
+mod postgres;
 mod process;
 mod proxy;
 mod redis;
 mod redis_several;
 
+pub use postgres::Postgres;
 pub use process::{Missing, Process, Program, free_port};
 pub use proxy::Proxy;
 pub use redis::Redis;

@@ -162,6 +162,38 @@ impl Process {
         self.signal(Signal::CONT)
     }
 
+    /// The processes that it has started answer nothing either.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be told.
+    pub fn pause_children(&self) -> io::Result<()> {
+        self.signal_children(Signal::STOP)
+    }
+
+    /// They go on.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be told.
+    pub fn resume_children(&self) -> io::Result<()> {
+        self.signal_children(Signal::CONT)
+    }
+
+    fn signal_children(&self, signal: Signal) -> io::Result<()> {
+        let server = self.server.as_raw_pid();
+        let children = std::fs::read_to_string(format!("/proc/{server}/task/{server}/children"))?;
+        for child in children.split_whitespace() {
+            if let Some(child) = child.parse().ok().and_then(Pid::from_raw) {
+                match kill_process(child, signal) {
+                    Err(rustix::io::Errno::SRCH) => {}
+                    sent => sent?,
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Kills it and waits until it is gone.
     pub fn kill(self) {}
 }

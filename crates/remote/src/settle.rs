@@ -6,7 +6,7 @@ use std::time::Duration;
 use revocable_core::{EndReason, Ended, ErrorKind, Result, SessionId};
 use tokio::time::sleep;
 
-use crate::server::Server;
+use crate::local::Remote;
 
 /// Between two looks, at first and at the most.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(20);
@@ -22,8 +22,8 @@ const SILENCES: u32 = 180;
 /// If the outcome is not known: looks after the sessions that somebody watches and
 /// that it may have ended, and tells of those that are gone. What is announced tells
 /// all other machines, and not this one, which is to have done so itself.
-pub(crate) fn settle<T>(
-    server: &Arc<Server>,
+pub fn settle<S: Remote, T>(
+    server: &Arc<S>,
     outcome: &Result<T>,
     reason: EndReason,
     may_end: impl Fn(SessionId) -> bool,
@@ -35,15 +35,15 @@ pub(crate) fn settle<T>(
     {
         return;
     }
-    let watched = server.listeners.watched().into_iter();
+    let watched = server.local().listeners.watched().into_iter();
     let mut left: Vec<_> = watched.filter(|id| may_end(*id)).collect();
     let server = Arc::clone(server);
-    server.runtime.clone().spawn(async move {
+    server.local().runtime.clone().spawn(async move {
         let (mut pause, mut looks, mut silences) = (SHORTEST_PAUSE, 0, 0);
         while !left.is_empty() && looks < LOOKS && silences < SILENCES {
             sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
-            match look(&server, &mut left, reason).await {
+            match look(&*server, &mut left, reason).await {
                 Ok(()) => looks += 1,
                 Err(_) => silences += 1,
             }
@@ -52,18 +52,20 @@ pub(crate) fn settle<T>(
 }
 
 /// Tells of those that are gone, and leaves the others.
-async fn look(server: &Server, left: &mut Vec<SessionId>, reason: EndReason) -> Result<()> {
+async fn look<S: Remote>(server: &S, left: &mut Vec<SessionId>, reason: EndReason) -> Result<()> {
     let mut there = Vec::new();
     for at in (0..left.len()).rev() {
         let id = left[at];
-        match server.value(id).await {
-            Ok(None) => {
+        match server.is_there(id).await {
+            Ok(false) => {
                 left.swap_remove(at);
                 let user = None;
-                server.listeners.ended(&[Ended { id, user, reason }]);
+                server
+                    .local()
+                    .listeners
+                    .ended(&[Ended { id, user, reason }]);
             }
-            Ok(Some(_)) => there.push(id),
-            Err(error) if error.kind() == ErrorKind::Corrupt => there.push(id),
+            Ok(true) => there.push(id),
             Err(error) => return Err(error),
         }
     }

@@ -10,7 +10,12 @@ use tokio::runtime::Handle;
 
 /// Runs on the runtime until it is done, also if nobody waits any more: a write
 /// that was begun is never left half-way.
-pub(crate) async fn carried<T: Send + 'static>(
+///
+/// # Errors
+///
+/// As the work, and [`UnknownOutcome`](ErrorKind::UnknownOutcome) if the runtime ends
+/// meanwhile.
+pub async fn carried_on<T: Send + 'static>(
     runtime: &Handle,
     work: impl Future<Output = Result<T>> + Send + 'static,
 ) -> Result<T> {
@@ -21,7 +26,7 @@ pub(crate) async fn carried<T: Send + 'static>(
 }
 
 /// Runs wherever it is polled, with this runtime's timers.
-pub(crate) fn within<F: Future>(runtime: &Handle, work: F) -> Within<F> {
+pub fn within<F: Future>(runtime: &Handle, work: F) -> Within<F> {
     Within {
         runtime: runtime.clone(),
         work,
@@ -30,7 +35,8 @@ pub(crate) fn within<F: Future>(runtime: &Handle, work: F) -> Within<F> {
 
 pin_project! {
     /// As [`within`].
-    pub(crate) struct Within<F> {
+    #[derive(Debug)]
+    pub struct Within<F> {
         runtime: Handle,
         #[pin]
         work: F,

@@ -9,7 +9,7 @@ use revocable_core::{Bucket, Result};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
-use crate::runtime::carried;
+use crate::runtime::carried_on;
 
 /// The abandoned writes that are still under way.
 #[derive(Debug, Default)]
@@ -93,7 +93,7 @@ pub(crate) async fn write<T: Send + 'static>(
         write: Some(Write { bucket, is_done }),
     };
     let at_end = Arc::clone(abandoned);
-    let outcome = carried(runtime, async move {
+    let outcome = carried_on(runtime, async move {
         let outcome = work.await;
         // Whoever waits goes on; also if the work has panicked.
         drop(done);

@@ -7,8 +7,7 @@ use futures_util::StreamExt;
 use futures_util::stream;
 use revocable_core::{Change, SessionId};
 
-use crate::server::Server;
-use crate::update::update;
+use crate::local::Remote;
 
 /// Beyond that a touch is forgotten: the session is touched again soon.
 const MOST: usize = 65_536;
@@ -19,7 +18,7 @@ const TOGETHER: usize = 64;
 /// What waits to be written, the last of each session: touches move the time of
 /// the last use forward, so the others are in it.
 #[derive(Debug, Default)]
-pub(crate) struct Touches(Mutex<Waiting>);
+pub struct Touches(Mutex<Waiting>);
 
 #[derive(Debug, Default)]
 struct Waiting {
@@ -30,8 +29,13 @@ struct Waiting {
 
 impl Touches {
     /// Takes what waits for a session, for who changes it anyway.
-    pub(crate) fn take(&self, id: SessionId) -> Option<Change> {
+    pub fn take(&self, id: SessionId) -> Option<Change> {
         self.lock().touches.remove(&id)
+    }
+
+    /// Whether something waits for this session.
+    pub fn waits_for(&self, id: SessionId) -> bool {
+        self.lock().touches.contains_key(&id)
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
@@ -66,26 +70,27 @@ impl Touches {
 
 /// Notes a touch and has it written: nobody is waited for, and no task is there
 /// when nothing waits.
-pub(crate) fn touch_soon(server: &Arc<Server>, id: SessionId, change: &Change) {
-    if server.touches.add(id, change) {
+pub fn touch_soon<S: Remote>(server: &Arc<S>, id: SessionId, change: &Change) {
+    if server.local().touches.add(id, change) {
         let writing = Arc::clone(server);
-        server.runtime.spawn(async move {
+        server.local().runtime.spawn(async move {
             loop {
-                let some = writing.touches.some();
+                let some = writing.local().touches.some();
                 if some.is_empty() {
                     return;
                 }
                 stream::iter(some)
-                    .for_each_concurrent(None, |id| write(&writing, id))
+                    .for_each_concurrent(None, |id| write_touch(&*writing, id))
                     .await;
             }
         });
     }
 }
 
-pub(crate) async fn write(server: &Server, id: SessionId) {
-    if let Some(change) = server.touches.take(id)
-        && let Err(error) = update(server, id, &change).await
+/// Writes what waits for a session now.
+pub async fn write_touch<S: Remote>(server: &S, id: SessionId) {
+    if let Some(touch) = server.local().touches.take(id)
+        && let Err(error) = server.touch(id, touch).await
     {
         // It may be lost, and comes again with the next use.
         tracing::debug!(%error, session = %id, "a touch was not written");

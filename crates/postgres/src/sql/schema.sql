@@ -1,0 +1,55 @@
+-- Sessions of the crate revocable-postgres, layout 1.
+--
+-- The tables are made once, the functions may be made again at any time.
+
+-- One row. A position is what a revocation takes: the next one.
+CREATE TABLE {schema}.meta (
+    only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    layout integer NOT NULL,
+    functions integer NOT NULL,
+    -- Of the last revocation.
+    position bigint NOT NULL,
+    -- Every session from before it has ended.
+    since bigint NOT NULL,
+    -- The highest that was forgotten: a login that began before it is refused.
+    floor bigint NOT NULL,
+    -- Is another one when somebody has made these tables again.
+    life bytea NOT NULL
+) WITH (fillfactor = 50);
+
+-- A touch changes `stamp` and `record`, which no index has: it stays in its page.
+CREATE TABLE {schema}.sessions (
+    id uuid PRIMARY KEY,
+    user_id text COLLATE "C" NOT NULL,
+    -- At which it was created.
+    position bigint NOT NULL,
+    -- Is another one after every change.
+    stamp bigint NOT NULL,
+    -- All but the application's data, with its checksum.
+    record bytea NOT NULL,
+    -- The application's data and their checksum.
+    data bytea NOT NULL
+) WITH (fillfactor = 80);
+
+CREATE INDEX sessions_by_user ON {schema}.sessions (user_id, id);
+
+-- The last revoke-all of each user, as long as logins from before it may come.
+CREATE TABLE {schema}.epochs (
+    user_id text COLLATE "C" PRIMARY KEY,
+    position bigint NOT NULL,
+    at_ms bigint NOT NULL
+);
+
+-- Whether the server can write.
+CREATE TABLE {schema}.health (
+    only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    at timestamptz NOT NULL
+) WITH (fillfactor = 50);
+
+INSERT INTO {schema}.meta (layout, functions, position, since, floor, life)
+SELECT {layout}, {functions}, start, start, start, uuid_send(gen_random_uuid())
+FROM (
+    -- A position at random, so that a login that began before these tables were made
+    -- again is refused.
+    SELECT (('x' || substr(replace(gen_random_uuid()::text, '-', ''), 1, 12))::bit(48)::bigint) AS start
+) AS random;

@@ -1,0 +1,266 @@
+//! PostgreSQL, alone.
+
+use std::os::unix::fs::chown;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+use std::{fs, io, thread};
+
+use tempfile::TempDir;
+
+use crate::{Missing, Process, Program, free_port};
+
+/// How long a server may take until it answers.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What every server is told.
+const SETTINGS: [&str; 5] = [
+    "listen_addresses=127.0.0.1",
+    "unix_socket_directories=",
+    "shared_buffers=16MB",
+    // Told apart in a log, and found there by tests.
+    "log_min_messages=warning",
+    "max_connections=200",
+];
+
+/// As whom it runs where this process is root, as whom it does not run.
+#[derive(Debug, Clone, Copy)]
+struct Owner {
+    user: u32,
+    group: u32,
+}
+
+/// The programs.
+#[derive(Debug, Clone)]
+pub struct Installed {
+    initdb: Program,
+    postgres: Program,
+    pg_isready: Program,
+    /// Becomes the owner.
+    setpriv: Option<(Program, Owner)>,
+}
+
+/// A server with a folder of its own.
+#[derive(Debug)]
+pub struct Postgres {
+    installed: Installed,
+    folder: TempDir,
+    settings: Vec<String>,
+    port: u16,
+    process: Option<Process>,
+}
+
+impl Postgres {
+    /// Looks for the programs.
+    ///
+    /// # Errors
+    ///
+    /// If one is not installed, or this is root and there is no user `postgres`.
+    pub fn find() -> Result<Installed, Missing> {
+        let folders = folders();
+        let find = |name| Program::find(name, &folders);
+        Ok(Installed {
+            initdb: find("initdb")?,
+            postgres: find("postgres")?,
+            pg_isready: find("pg_isready")?,
+            setpriv: match rustix::process::geteuid().is_root() {
+                true => Some((find("setpriv")?, owner()?)),
+                false => None,
+            },
+        })
+    }
+
+    /// Starts a server with an empty database `postgres`, which the user `postgres` may
+    /// enter without a password, with these settings more, each as `name=value`.
+    ///
+    /// # Errors
+    ///
+    /// If it is not installed.
+    ///
+    /// # Panics
+    ///
+    /// If it does not start.
+    pub fn start(settings: &[&str]) -> Result<Self, Missing> {
+        let installed = Self::find()?;
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        if let Some((_, owner)) = &installed.setpriv {
+            chown(folder.path(), Some(owner.user), Some(owner.group))
+                .expect("root may give its folder away");
+        }
+        let mut postgres = Self {
+            installed,
+            folder,
+            settings: settings.iter().map(ToString::to_string).collect(),
+            port: 0,
+            process: None,
+        };
+        postgres.make();
+        // Somebody else may take the port first.
+        let started = (0..10).any(|_| {
+            postgres.port = free_port().expect("there is a free port");
+            postgres.try_start().is_ok()
+        });
+        assert!(started, "postgres does not start: {}", postgres.log());
+        Ok(postgres)
+    }
+
+    /// A program and what goes before its arguments, so that it does not run as root.
+    fn as_owner(&self, program: &Program) -> (PathBuf, Vec<String>) {
+        let Some((setpriv, owner)) = &self.installed.setpriv else {
+            return (program.path().to_owned(), Vec::new());
+        };
+        let arguments = vec![
+            format!("--reuid={}", owner.user),
+            format!("--regid={}", owner.group),
+            "--clear-groups".into(),
+            "--".into(),
+            program.path().display().to_string(),
+        ];
+        (setpriv.path().to_owned(), arguments)
+    }
+
+    fn make(&self) {
+        let (program, before) = self.as_owner(&self.installed.initdb);
+        let output = Command::new(program)
+            .args(before)
+            .args(["--auth=trust", "--username=postgres", "--encoding=UTF8"])
+            .args(["--locale=C", "--no-sync", "--no-instructions", "-D"])
+            .arg(self.data())
+            // The folder that this process is in may be closed to the owner.
+            .current_dir("/")
+            .output()
+            .expect("it was found");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "initdb: {said}");
+    }
+
+    fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    fn try_start(&mut self) -> io::Result<()> {
+        let (program, before) = self.as_owner(&self.installed.postgres);
+        let mut arguments = before;
+        arguments.extend(["-D".into(), self.data().display().to_string()]);
+        arguments.extend(["-p".into(), self.port.to_string()]);
+        for setting in SETTINGS
+            .into_iter()
+            .chain(self.settings.iter().map(String::as_str))
+        {
+            arguments.extend(["-c".into(), setting.into()]);
+        }
+        let log = self.folder.path().join("log");
+        let process = Process::start(&program, &arguments, &log)?;
+        let until = Instant::now() + PATIENCE;
+        while !self.is_ready() {
+            if Instant::now() > until || !process.is_running() {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            thread::park_timeout(Duration::from_millis(10));
+        }
+        self.process = Some(process);
+        Ok(())
+    }
+
+    fn is_ready(&self) -> bool {
+        let port = self.port.to_string();
+        Command::new(self.installed.pg_isready.path())
+            .args(["-q", "-h", "127.0.0.1", "-p", &port])
+            .status()
+            .is_ok_and(|status| status.success())
+    }
+
+    /// The address of the database `postgres`, for its user of the same name.
+    pub fn url(&self) -> String {
+        self.url_at(self.port)
+    }
+
+    /// The same through a proxy at this port.
+    pub fn url_at(&self, port: u16) -> String {
+        format!("postgresql://postgres@127.0.0.1:{port}/postgres")
+    }
+
+    /// Its port on loopback.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Where its files are: `data`, and `log`.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// What it has printed.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    /// It and all that it has started answer nothing until [`resume`](Self::resume).
+    pub fn pause(&self) {
+        let process = self.process.as_ref().expect("it is running");
+        process.pause().expect("an own process can be stopped");
+        process
+            .pause_children()
+            .expect("its children can be stopped");
+    }
+
+    /// They go on.
+    pub fn resume(&self) {
+        let process = self.process.as_ref().expect("it is running");
+        process
+            .resume_children()
+            .expect("its children can be continued");
+        process.resume().expect("an own process can be continued");
+    }
+
+    /// Kills it; what it has on the disk stays.
+    pub fn kill(&mut self) {
+        self.process = None;
+    }
+
+    /// Starts it again at the same place, with what it has on the disk.
+    ///
+    /// # Panics
+    ///
+    /// If it does not start.
+    pub fn restart(&mut self) {
+        self.kill();
+        // What it had started ends when it notices, and holds its memory until then.
+        let until = Instant::now() + PATIENCE;
+        while let Err(error) = self.try_start() {
+            if Instant::now() > until {
+                panic!("postgres does not start again: {error}: {}", self.log());
+            }
+        }
+    }
+}
+
+/// Where distributions put what is not in `PATH`, the newest version first.
+fn folders() -> Vec<PathBuf> {
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten();
+    let mut versions: Vec<(u32, PathBuf)> = versions
+        .flatten()
+        .filter_map(|version| {
+            let number = version.file_name().to_str()?.parse().ok()?;
+            Some((number, version.path().join("bin")))
+        })
+        .collect();
+    versions.sort_unstable();
+    versions
+        .into_iter()
+        .rev()
+        .map(|(_, folder)| folder)
+        .collect()
+}
+
+fn owner() -> Result<Owner, Missing> {
+    let missing = || Missing("a user postgres, as whom the server runs instead of root,".into());
+    let users = fs::read_to_string("/etc/passwd").map_err(|_| missing())?;
+    let user = users.lines().find(|line| line.starts_with("postgres:"));
+    let mut fields = user.ok_or_else(missing)?.split(':').skip(2);
+    let mut number = || fields.next()?.parse().ok();
+    let (user, group) = (number(), number());
+    user.zip(group)
+        .map(|(user, group)| Owner { user, group })
+        .ok_or_else(missing)
+}
