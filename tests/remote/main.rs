@@ -13,6 +13,8 @@
 #[path = "../login/browser.rs"]
 mod browser;
 mod demo;
+mod machines;
+mod postgres;
 mod redis;
 
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
@@ -23,11 +25,15 @@ type Run = fn(&tokio::runtime::Runtime) -> Result<(), Failed>;
 
 fn main() {
     let arguments = Arguments::from_args();
-    let trials = redis::TRIALS
-        .iter()
-        .chain(demo::TRIALS)
-        .map(|(name, run)| trial(name, *run, redis::missing()));
-    libtest_mimic::run(&arguments, trials.collect()).exit();
+    let of = |trials: &[(&str, Run)], missing: Option<Missing>| -> Vec<Trial> {
+        let trial = |(name, run): &(&str, Run)| trial(name, *run, missing.clone());
+        trials.iter().map(trial).collect()
+    };
+    let mut trials = of(redis::TRIALS, redis::missing());
+    trials.extend(of(demo::REDIS, redis::missing()));
+    trials.extend(of(postgres::TRIALS, postgres::missing()));
+    trials.extend(of(demo::POSTGRES, postgres::missing()));
+    libtest_mimic::run(&arguments, trials).exit();
 }
 
 fn trial(name: &str, run: Run, missing: Option<Missing>) -> Trial {

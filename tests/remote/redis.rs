@@ -1,27 +1,20 @@
 //! Redis.
 
-use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
 use libtest_mimic::Failed;
 use revocable::redis::Durability;
 use revocable::{
-    CachedStore, Change, ChangeKind, EndReason, ErrorKind, Liveness, NewSession, RedisStore,
-    SessionStore, Sessions, SweepRequest, Token,
+    CachedStore, EndReason, ErrorKind, NewSession, RedisStore, SessionStore, Sessions,
 };
 use revocable_test_servers::{Missing, Proxy, Redis, RedisCluster, RedisSentinel};
 use tokio::runtime::Runtime;
 
 use crate::Run;
+use crate::machines::{self, PATIENCE, TERM, answers_again, is_live, refused_login, sessions};
 
 /// How long the stores wait for an answer.
 const TIMEOUT: Duration = Duration::from_millis(300);
-
-/// How late the caches may see what the other machine has done.
-const TERM: Duration = Duration::from_millis(400);
-
-/// By when something has happened that is only waited for.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) const TRIALS: &[(&str, Run)] = &[
     (
@@ -88,37 +81,9 @@ async fn connect(port: u16) -> revocable::Result<RedisStore> {
     RedisStore::builder(&url).timeout(TIMEOUT).connect().await
 }
 
-fn sessions(store: impl SessionStore) -> revocable::Result<Sessions> {
-    Sessions::builder(store).build()
-}
-
 /// A machine with a cache that follows what others announce.
 async fn machine(port: u16) -> revocable::Result<Sessions> {
-    let cached = CachedStore::builder(connect(port).await?)
-        .max_staleness(TERM)
-        .build()?;
-    tokio::spawn(cached.keep_lease(tokio::time::sleep));
-    sessions(cached)
-}
-
-async fn is_live(sessions: &Sessions, token: &Token) -> revocable::Result<bool> {
-    Ok(sessions.lookup(token).await?.is_some())
-}
-
-fn refused_login<T>(login: revocable::Result<T>) -> Option<ErrorKind> {
-    login.err().map(|error| error.kind())
-}
-
-/// Waits for a lookup to give an answer again.
-async fn answers_again(sessions: &Sessions, token: &Token) -> Result<bool, Failed> {
-    let until = Instant::now() + PATIENCE;
-    loop {
-        match is_live(sessions, token).await {
-            Ok(live) => return Ok(live),
-            Err(error) if Instant::now() > until => return Err(error.into()),
-            Err(error) => assert!(error.is_transient(), "{error:?}"),
-        }
-    }
+    machines::cached(connect(port).await?)
 }
 
 fn killed(runtime: &Runtime) -> Result<(), Failed> {
@@ -464,58 +429,6 @@ fn other_database(runtime: &Runtime) -> Result<(), Failed> {
     })
 }
 
-fn swept(runtime: &Runtime) -> Result<(), Failed> {
-    const HOUR_MS: i64 = 3_600_000;
-    let redis = server(&[]);
-    runtime.block_on(async {
-        let (here, there) = (connect(redis.port()).await?, connect(redis.port()).await?);
-        let sessions = sessions(here.clone())?;
-        for _ in 0..10 {
-            let mut ids = Vec::new();
-            let mut now_ms = 0;
-            for number in 0..200_u64 {
-                let (_, session) = sessions.create(NewSession::for_user(number)).await?;
-                now_ms = session.record().created_ms;
-                ids.push(session.id());
-            }
-            // The times at which they are used are before the sweep's, by more than
-            // they may be unused.
-            let used = ids.clone();
-            let other = there.clone();
-            let using = tokio::spawn(async move {
-                for step in 1..20 {
-                    for id in &used {
-                        let liveness = Liveness::at(now_ms + step);
-                        let kind = ChangeKind::Touch;
-                        let _ = other.update(*id, Change { liveness, kind }).await;
-                    }
-                }
-            });
-            let mut ended = Vec::new();
-            let mut cursor = None;
-            loop {
-                let step = SweepRequest {
-                    liveness: Liveness::at(now_ms + 23 * HOUR_MS),
-                    forget_epochs_before_ms: 0,
-                    cursor,
-                    max_rows: NonZeroU32::MAX,
-                };
-                let outcome = here.sweep_expired(step).await?;
-                ended.extend(outcome.ended.into_iter().map(|ended| ended.id));
-                cursor = outcome.cursor;
-                if cursor.is_none() {
-                    break;
-                }
-            }
-            using.await?;
-            ids.sort_unstable();
-            ended.sort_unstable();
-            assert_eq!(ended, ids);
-        }
-        Ok(())
-    })
-}
-
 fn answer_lost(runtime: &Runtime) -> Result<(), Failed> {
     let redis = server(&[]);
     let proxy = Proxy::to(redis.port());
@@ -547,37 +460,19 @@ fn answer_lost(runtime: &Runtime) -> Result<(), Failed> {
     })
 }
 
+fn swept(runtime: &Runtime) -> Result<(), Failed> {
+    let redis = server(&[]);
+    runtime.block_on(async {
+        let (here, there) = (connect(redis.port()).await?, connect(redis.port()).await?);
+        machines::swept(here, there).await
+    })
+}
+
 fn two_machines(runtime: &Runtime) -> Result<(), Failed> {
     let redis = server(&[]);
     runtime.block_on(async {
         let (here, there) = (machine(redis.port()).await?, machine(redis.port()).await?);
-        let mut longest = Duration::ZERO;
-        for round in 0..30 {
-            let (token, session) = here.create("alice").await?;
-            // Often enough to be in the other's cache, too.
-            for _ in 0..50 {
-                assert!(is_live(&there, &token).await?);
-            }
-            let watch = there.watch(session.id()).await?;
-            if round % 2 == 0 {
-                here.revoke_all_for_user("alice").await?;
-            } else {
-                here.revoke(session.id()).await?;
-            }
-            let revoked = Instant::now();
-            loop {
-                let began = revoked.elapsed();
-                if !is_live(&there, &token).await? {
-                    break;
-                }
-                longest = longest.max(began);
-                assert!(began <= TERM, "served {began:?} after its revocation");
-            }
-            let ended = tokio::time::timeout(PATIENCE, watch).await;
-            assert!(ended.is_ok(), "the other machine's watch has not ended");
-        }
-        println!("longest after a revocation: {longest:?}");
-        Ok(())
+        machines::two(&here, &there).await
     })
 }
 
@@ -587,35 +482,7 @@ fn deaf(runtime: &Runtime) -> Result<(), Failed> {
     runtime.block_on(async {
         let here = machine(redis.port()).await?;
         let there = machine(proxy.port()).await?;
-        let (token, session) = here.create("alice").await?;
-        let until = Instant::now() + 2 * TERM;
-        while Instant::now() < until {
-            assert!(is_live(&there, &token).await?);
-        }
-        // Its lookups get through, what is announced does not.
-        proxy.swallow(b"SUBSCRIBE");
-        here.revoke(session.id()).await?;
-        let revoked = Instant::now();
-        loop {
-            let began = revoked.elapsed();
-            if !is_live(&there, &token).await? {
-                break;
-            }
-            assert!(began <= TERM, "served {began:?} after its revocation");
-        }
-        // Out of reach it serves nobody, not even who is live.
-        let (live, _) = here.create("bob").await?;
-        assert!(is_live(&there, &live).await?);
-        proxy.cut();
-        let cut = Instant::now();
-        while cut.elapsed() <= TERM {
-            let _ = is_live(&there, &live).await;
-        }
-        let answer = is_live(&there, &live).await.map_err(|error| error.kind());
-        assert_eq!(answer, Err(ErrorKind::Unavailable));
-        proxy.mend();
-        assert!(answers_again(&there, &live).await?);
-        Ok(())
+        machines::deaf(&here, &there, &proxy, b"SUBSCRIBE").await
     })
 }
 

@@ -177,7 +177,7 @@ impl Postgres {
 
     /// The same through a proxy at this port.
     pub fn url_at(&self, port: u16) -> String {
-        format!("postgresql://postgres@127.0.0.1:{port}/postgres")
+        format!("postgresql://postgres@127.0.0.1:{port}/postgres?sslmode=disable")
     }
 
     /// Its port on loopback.
@@ -213,9 +213,13 @@ impl Postgres {
         process.resume().expect("an own process can be continued");
     }
 
-    /// Kills it; what it has on the disk stays.
+    /// Kills it and all that it has started, which would go on for a moment; what it has
+    /// on the disk stays.
     pub fn kill(&mut self) {
-        self.process = None;
+        if let Some(process) = self.process.take() {
+            process.pause().expect("an own process can be stopped");
+            process.kill_children().expect("its children can be killed");
+        }
     }
 
     /// Starts it again at the same place, with what it has on the disk.

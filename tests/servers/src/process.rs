@@ -180,6 +180,15 @@ impl Process {
         self.signal_children(Signal::CONT)
     }
 
+    /// Kills those, after this one was [paused](Self::pause) and starts no more.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be told.
+    pub fn kill_children(&self) -> io::Result<()> {
+        self.signal_children(Signal::KILL)
+    }
+
     fn signal_children(&self, signal: Signal) -> io::Result<()> {
         let server = self.server.as_raw_pid();
         let children = std::fs::read_to_string(format!("/proc/{server}/task/{server}/children"))?;

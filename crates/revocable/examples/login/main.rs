@@ -8,9 +8,11 @@
 //! ```
 //!
 //! Sessions are in a SQLite file with a cache in front, users in another file
-//! beside it; both outlast the program. With `--redis redis://127.0.0.1/` they are on
-//! that server, with a cache in front that hears what others end: start it twice on two
-//! ports, and a log out everywhere on one closes the open pages on the other. Who signs up first is the administrator.
+//! beside it; both outlast the program. With `--redis redis://127.0.0.1/` or
+//! `--postgres postgresql://postgres@127.0.0.1/postgres` they are on that server, with a
+//! cache in front that hears what others end: start it twice on two ports, and a log out
+//! everywhere on one closes the open pages on the other. Who signs up first is the
+//! administrator.
 //!
 //! | file | |
 //! | --- | --- |

@@ -10,6 +10,7 @@ cargo run --example login -- [OPTIONS]
                       are kept beside it
   --redis URL         keep the sessions on this server instead, for several of
                       these programs with the same users
+  --postgres URL      the same, in this database
   --insecure-cookie   a cookie without Secure, for Safari on http://localhost";
 
 pub(crate) struct Options {
@@ -25,6 +26,8 @@ pub(crate) enum Backend {
     Sqlite(PathBuf),
     /// The address of a server.
     Redis(String),
+    /// The address of a database.
+    Postgres(String),
 }
 
 impl Options {
@@ -32,7 +35,7 @@ impl Options {
     pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self, String> {
         let mut port = 0;
         let mut file = PathBuf::from("login.db");
-        let mut redis = None;
+        let mut server = None;
         let mut insecure_cookie = false;
         while let Some(option) = arguments.next() {
             let mut value = || {
@@ -47,7 +50,8 @@ impl Options {
                     port = parsed.map_err(|_| format!("{value:?} is no port\n\n{USAGE}"))?;
                 }
                 "--file" => file = value()?.into(),
-                "--redis" => redis = Some(value()?),
+                "--redis" => server = Some(Backend::Redis(value()?)),
+                "--postgres" => server = Some(Backend::Postgres(value()?)),
                 "--insecure-cookie" => insecure_cookie = true,
                 _ => return Err(format!("there is no option {option:?}\n\n{USAGE}")),
             }
@@ -55,10 +59,7 @@ impl Options {
         Ok(Self {
             port,
             users: file.with_extension("users.db"),
-            backend: match redis {
-                Some(url) => Backend::Redis(url),
-                None => Backend::Sqlite(file),
-            },
+            backend: server.unwrap_or(Backend::Sqlite(file)),
             insecure_cookie,
         })
     }

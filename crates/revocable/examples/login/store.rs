@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use revocable::{CachedStore, Policy, RedisStore, Result, SessionStore, Sessions, SqliteStore};
+use revocable::{
+    CachedStore, Policy, PostgresStore, RedisStore, Result, SessionStore, Sessions, SqliteStore,
+};
 
 use crate::options::Backend;
 use crate::problem;
@@ -34,14 +36,16 @@ async fn open(backend: &Backend) -> Result<Box<dyn SessionStore>> {
             let store = SqliteStore::builder(path).exclusive(true).open()?;
             Box::new(CachedStore::new(store)?)
         }
-        Backend::Redis(url) => {
-            let store = RedisStore::connect(url).await?;
-            let cached = CachedStore::builder(store).max_staleness(TERM).build()?;
-            // Hears what others revoke: streams end here, too.
-            tokio::spawn(cached.keep_lease(tokio::time::sleep));
-            Box::new(cached)
-        }
+        Backend::Redis(url) => Box::new(shared(RedisStore::connect(url).await?)?),
+        Backend::Postgres(url) => Box::new(shared(PostgresStore::connect(url).await?)?),
     })
+}
+
+/// A cache that hears what others revoke: streams end here, too.
+fn shared<S: SessionStore>(store: S) -> Result<CachedStore<S>> {
+    let cached = CachedStore::builder(store).max_staleness(TERM).build()?;
+    tokio::spawn(cached.keep_lease(tokio::time::sleep));
+    Ok(cached)
 }
 
 /// Removes what has expired, and ends the streams of it.
