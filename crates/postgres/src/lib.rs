@@ -1,4 +1,92 @@
-//! Sessions in a PostgreSQL database.
+//! Sessions in a PostgreSQL database: the store of
+//! [Revocable](https://docs.rs/revocable) for several machines, and the one to take where a
+//! revocation must not be undone.
+//!
+//! ```no_run
+//! use revocable_core::SessionStore;
+//! use revocable_postgres::PostgresStore;
+//!
+//! # async fn connect() -> revocable_core::Result<()> {
+//! let store = PostgresStore::connect("postgresql://app@127.0.0.1/app").await?;
+//! store.health().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Applications hand the store to `Sessions` of `revocable-core`; the verbs are
+//! those of [`SessionStore`](revocable_core::SessionStore). It is connected inside
+//! of a tokio runtime, in which its connections live, and may then be used from
+//! any executor, for as long as that runtime lives.
+//!
+//! # What is promised
+//!
+//! - **Durable.** An acknowledged write was synced by the server, also where the database
+//!   has `synchronous_commit` off; touches alone are not waited for.
+//!   [`PostgresStore::durability`] tells whether a synchronous standby has it, too. Only then
+//!   does a **fail-over** undo nothing. A server whose `fsync` is off is refused.
+//! - **Shared** by any number of processes and machines. Sessions are read from the
+//!   primary alone: a replica is behind. A listener hears of what ended in its own process,
+//!   and behind a `CachedStore` of what ended anywhere.
+//! - **Private.** The server gets digests, never tokens; users, addresses and the
+//!   application's data it gets as they are. With `sslmode=require` (feature `tls`) the
+//!   connection is encrypted, and the server's certificate and name are checked.
+//!
+//! # How it works
+//!
+//! The store has a schema, `revocable` unless told otherwise, with tables and one function
+//! for each verb that writes. So a write is one statement and one transaction, and is never
+//! left open. [`connect`](PostgresStoreBuilder::connect) makes the schema, or somebody
+//! applies [`schema_sql`](PostgresStore::schema_sql). The application's user then needs
+//! `USAGE` of the schema and `SELECT, INSERT, UPDATE, DELETE` on its tables.
+//!
+//! - **Positions.** `meta` has one row with the position of the last revocation. A
+//!   `revoke_all_for_user` takes the next one and keeps the row until it is committed, so
+//!   that positions are committed in their order; a sequence would promise neither that
+//!   nor to keep one that a crash undid. So revoke-alls are one after the other, each as long
+//!   as a sync takes; creates and single revocations wait for none.
+//! - **Logins against revoke-alls.** Both lock the user's bucket, one of 4,096, for their
+//!   transaction (an advisory lock: nothing is written for it). READ COMMITTED alone would
+//!   let a revoke-all miss a login that commits at the same time.
+//! - **The end of everything** is one row: a session carries the position it was created at,
+//!   and is over from below `since`. A sweep removes what is over. It waits for the
+//!   creates and revocations that are under way, and they for it. Up to some million sessions
+//!   it counts them; beyond, the number is the server's estimate.
+//! - **Changes** are a lookup and a write that takes place if nobody has changed the session
+//!   meanwhile. A touch changes no indexed column and leaves the application's data alone.
+//! - **The cap** reads the user's sessions first, and holds them while the new one is created.
+//! - **Announcements** are made by `NOTIFY` in the revoking transaction, of what ends or gets a
+//!   new secret or data, not of touches. The server commits transactions that announce one
+//!   after the other.
+//!
+//! # Behind PgBouncer
+//!
+//! With transaction pooling say [`behind_pgbouncer`](PostgresStoreBuilder::behind_pgbouncer):
+//! the store then leaves nothing on a connection, and the server plans each statement anew.
+//! Set for the store's user what it otherwise tells each connection:
+//! `ALTER ROLE app SET statement_timeout = '1s'`, and READ COMMITTED if the database has
+//! another default. Announcements do not go through it: name the server's own address by
+//! [`announcements`](PostgresStoreBuilder::announcements), or a cache in front does not
+//! build.
+//!
+//! # When something is wrong
+//!
+//! | what | kind | what happens |
+//! | --- | --- | --- |
+//! | wrong address or password, missing rights, a schema of another version, a server that is too old or does not sync, another isolation | `Configuration` from `connect` | the message says what to do |
+//! | the server cannot be reached, starts, takes no writes, is a replica | `Unavailable`, within some times the [`timeout`](PostgresStoreBuilder::timeout) | connected again at the next call |
+//! | somebody locks the tables or a session | `Unavailable` after the time-out: nothing was done | |
+//! | the connection is lost, or the server says nothing at all | `UnknownOutcome` for writes; lookups are tried once more | repeat the call |
+//! | a deadlock or a serialization failure, by what others do to the tables | none: tried again, up to 8 times | |
+//! | no room on the disk | `Full`, if the server says so; it may stop instead | |
+//! | a damaged record, or a damaged page of the server's | `Corrupt` for that session | it can be revoked and counts for no cap; listings, sweeps and revoke-alls go on past a damaged record |
+//! | the row of `meta` was deleted | `Corrupt` | nobody gets in until `revoke_everything`, which mends it; a session can be revoked |
+//! | the tables were made again | the sessions are gone | logins from before are refused, and a cache empties itself |
+//!
+//! Needs PostgreSQL 13 or newer, in UTF-8; it is tested with PostgreSQL 15.
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 mod check;
 mod connect;

@@ -10,6 +10,7 @@ mod creates;
 mod lookups;
 mod ratios;
 mod scale;
+mod servers;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -66,9 +67,13 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     report.add(lookups::measure(folder.path(), rounds, &mut random)?);
     report.add(creates::measure(folder.path(), of_writes, &mut random)?);
     report.add(scale::measure(folder.path(), many, of_writes, &mut random)?);
+    let mut servers = servers::measure(of_writes, &mut random)?;
+    report.add(std::mem::take(&mut servers.measurements));
     ratios::add(&mut report);
+    servers.add_ratios(&mut report);
 
     println!("{report}");
+    servers.print_refusals();
     if let Some(json) = &options.json {
         report.write_json(json)?;
     }
