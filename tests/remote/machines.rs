@@ -130,6 +130,28 @@ pub(crate) async fn two(here: &Sessions, there: &Sessions) -> Result<(), Failed>
     Ok(())
 }
 
+/// What one changes the other shows in time.
+pub(crate) async fn changed(here: &Sessions, there: &Sessions) -> Result<(), Failed> {
+    for round in 0_u8..20 {
+        let (token, session) = here.create("alice").await?;
+        // Often enough to be in the other's cache, too.
+        for _ in 0..50 {
+            assert!(is_live(there, &token).await?);
+        }
+        here.update_data(&session, [round]).await?;
+        let changed = Instant::now();
+        loop {
+            let began = changed.elapsed();
+            let shown = there.lookup(&token).await?.expect("it is live");
+            if shown.data() == [round] {
+                break;
+            }
+            assert!(began <= TERM, "old data {began:?} after their change");
+        }
+    }
+    Ok(())
+}
+
 /// One that no announcement reaches, and then nothing at all: its way is the proxy.
 /// A subscription is what has these bytes in it.
 pub(crate) async fn deaf(

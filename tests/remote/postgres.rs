@@ -77,6 +77,10 @@ pub(crate) const TRIALS: &[(&str, Run)] = &[
         two_machines,
     ),
     (
+        "postgres::a_change_on_one_machine_shows_on_the_other_in_time",
+        changed,
+    ),
+    (
         "postgres::a_machine_that_hears_nothing_serves_nothing_from_its_cache",
         deaf,
     ),
@@ -128,6 +132,14 @@ fn two_machines(runtime: &Runtime) -> Result<(), Failed> {
     runtime.block_on(async {
         let url = postgres.url();
         machines::two(&machine(&url).await?, &machine(&url).await?).await
+    })
+}
+
+fn changed(runtime: &Runtime) -> Result<(), Failed> {
+    let postgres = server(&[]);
+    runtime.block_on(async {
+        let url = postgres.url();
+        machines::changed(&machine(&url).await?, &machine(&url).await?).await
     })
 }
 

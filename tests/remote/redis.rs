@@ -59,6 +59,10 @@ pub(crate) const TRIALS: &[(&str, Run)] = &[
         two_machines,
     ),
     (
+        "redis::a_change_on_one_machine_shows_on_the_other_in_time",
+        changed,
+    ),
+    (
         "redis::a_machine_that_hears_nothing_serves_nothing_from_its_cache",
         deaf,
     ),
@@ -473,6 +477,13 @@ fn two_machines(runtime: &Runtime) -> Result<(), Failed> {
     runtime.block_on(async {
         let (here, there) = (machine(redis.port()).await?, machine(redis.port()).await?);
         machines::two(&here, &there).await
+    })
+}
+
+fn changed(runtime: &Runtime) -> Result<(), Failed> {
+    let redis = server(&[]);
+    runtime.block_on(async {
+        machines::changed(&machine(redis.port()).await?, &machine(redis.port()).await?).await
     })
 }
 

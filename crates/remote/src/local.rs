@@ -89,7 +89,8 @@ where
     T: Send + 'static,
     F: Future<Output = Result<T>> + Send + 'static,
 {
-    let work = work(Arc::clone(server));
+    // Large, and handed on several times.
+    let work = Box::pin(work(Arc::clone(server)));
     let local = server.local();
     write(&local.runtime, &local.abandoned, bucket, work).await
 }

@@ -4,13 +4,16 @@
 --      (Unix ms) or '',
 --      10 with a cap: the user's sessions as the caller has read them, each an ID
 --         and a stamp, 11 IDs that the cap ends, 12 'refuse' if it refuses
-local known = answered()
-if known then return known end
-local position = position_from(ARGV[4])
-local since, floor = redis.call('GET', base .. 'g'), redis.call('GET', base .. 'f')
-if not position or not since or not floor then return damaged() end
+-- At once: every login asks for all of them.
+local got = redis.call('MGET', base .. 'a:' .. request, base .. 'p', base .. 'g', base .. 'f', KEYS[2])
+if got[1] then return cmsgpack.unpack(got[1]) end
+local position, since, floor, there = got[2], got[3], got[4], got[5]
+if not (position and since and floor) then
+  position = position_from(ARGV[4])
+  since, floor = redis.call('GET', base .. 'g'), redis.call('GET', base .. 'f')
+  if not position or not since or not floor then return damaged() end
+end
 
-local there = redis.call('GET', KEYS[2])
 if there and (#there < HEAD or is_of_now(there, since)) then
   return {'exists', there}
 end
