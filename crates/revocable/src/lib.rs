@@ -42,7 +42,8 @@
 //!   out" and never "let in".
 //! - [`guide`] has the long texts: [behind a web framework](guide::web), [which
 //!   store](guide::choosing), [what every store keeps](guide::contract), [what
-//!   survives](guide::durability), [what an attacker may have](guide::threats),
+//!   survives](guide::durability), [how far it goes](guide::scaling), [what an
+//!   attacker may have](guide::threats),
 //!   [how it was attacked](guide::proof), and [a store of your
 //!   own](guide::writing_a_store).
 //!

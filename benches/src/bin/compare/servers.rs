@@ -147,19 +147,19 @@ fn redis(
     let of_hs256 = hs256.issue(SESSIONS);
     let contenders = vec![
         alone("Redis: lookup", &filled, one_by_one(lookup(sessions))),
-        alone("bare Redis: GET", &ids, one_by_one(&get)),
+        alone("bare Redis: GET", &ids, one_by_one(get)),
         together(
             "Redis, 64 tasks: lookup",
             &filled,
             at_once(TASKS, lookup(sessions)),
         ),
-        together("bare Redis, 64 tasks: GET", &ids, at_once(TASKS, &get)),
+        together("bare Redis, 64 tasks: GET", &ids, at_once(TASKS, get)),
         together(
             "Redis, 64 tasks: create",
             &filled,
             at_once(TASKS, create(sessions)),
         ),
-        together("bare Redis, 64 tasks: SET", &filled, at_once(TASKS, &set)),
+        together("bare Redis, 64 tasks: SET", &filled, at_once(TASKS, set)),
         hits(
             "leased Redis: hit, Zipf 0.99",
             &popular,
@@ -224,11 +224,7 @@ fn postgres(
     let of_hs256 = hs256.issue(SESSIONS);
     let contenders = vec![
         alone("PostgreSQL: lookup", &filled, one_by_one(lookup(sessions))),
-        alone(
-            "bare PostgreSQL: prepared select",
-            &ids,
-            one_by_one(&select),
-        ),
+        alone("bare PostgreSQL: prepared select", &ids, one_by_one(select)),
         together(
             "PostgreSQL, 64 tasks: lookup",
             &filled,
@@ -237,7 +233,7 @@ fn postgres(
         together(
             "bare PostgreSQL, 64 tasks: prepared select, one connection",
             &ids,
-            at_once(TASKS, &select),
+            at_once(TASKS, select),
         ),
         together(
             "PostgreSQL, 64 tasks: create",
@@ -247,7 +243,7 @@ fn postgres(
         together(
             "bare PostgreSQL, 64 tasks: prepared insert, one connection",
             &filled,
-            at_once(TASKS, &insert),
+            at_once(TASKS, insert),
         ),
         hits(
             "leased PostgreSQL: hit, Zipf 0.99",

@@ -6,6 +6,7 @@
 //! | [`contract`] | what every store keeps, clause by clause |
 //! | [`durability`] | what an acknowledged write survives, store by store |
 //! | [`proof`] | how the stores were attacked, and what is not covered |
+//! | [`scaling`] | what a hundred million users take, and what breaks first |
 //! | [`threats`] | what an attacker may have, and what holds |
 //! | [`web`] | cookies, forged requests, forms and single pages, and who meets which requirement of ASVS |
 //! | [`writing_a_store`] | a store of your own, checked against the contract |
@@ -23,6 +24,9 @@ pub mod durability {}
 
 #[doc = include_str!("proof.md")]
 pub mod proof {}
+
+#[doc = include_str!("scaling.md")]
+pub mod scaling {}
 
 #[doc = include_str!("threats.md")]
 pub mod threats {}
