@@ -634,6 +634,29 @@ fn lost_meta(runtime: &Runtime) -> Result<(), Failed> {
         );
         let (again, _) = sessions.create("alice").await?;
         assert!(is_live(&sessions, &again).await?);
+        // The other half: who is in stays in, and nobody comes.
+        let attempt = sessions.begin_login("alice").await?;
+        administrator
+            .batch_execute("DELETE FROM revocable.positions")
+            .await?;
+        assert!(is_live(&sessions, &again).await?);
+        for outcome in [
+            sessions.create("alice").await.map(|_| ()),
+            sessions.begin_login("alice").await.map(|_| ()),
+            sessions.revoke_all_for_user("alice").await.map(|_| ()),
+            store.health().await,
+        ] {
+            let error = outcome.expect_err("nobody knows what was revoked");
+            assert_eq!(error.kind(), ErrorKind::Corrupt, "{error:?}");
+        }
+        assert_eq!(sessions.revoke_everything().await?, 1);
+        assert!(!is_live(&sessions, &again).await?);
+        assert_eq!(
+            refused_login(sessions.create(attempt).await),
+            Some(ErrorKind::Superseded)
+        );
+        let (again, _) = sessions.create("alice").await?;
+        assert!(is_live(&sessions, &again).await?);
         Ok(())
     })
 }

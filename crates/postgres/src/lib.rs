@@ -39,7 +39,7 @@
 //! applies [`schema_sql`](PostgresStore::schema_sql). The application's user then needs
 //! `USAGE` of the schema and `SELECT, INSERT, UPDATE, DELETE` on its tables.
 //!
-//! - **Positions.** `meta` has one row with the position of the last revocation. A
+//! - **Positions.** `positions` has one row with that of the last revocation. A
 //!   `revoke_all_for_user` takes the next one and keeps the row until it is committed, so
 //!   that positions are committed in their order; a sequence would promise neither that
 //!   nor to keep one that a crash undid. So revoke-alls are one after the other, each as long
@@ -47,7 +47,7 @@
 //! - **Logins against revoke-alls.** Both lock the user's bucket, one of 4,096, for their
 //!   transaction (an advisory lock: nothing is written for it). READ COMMITTED alone would
 //!   let a revoke-all miss a login that commits at the same time.
-//! - **The end of everything** is one row: a session carries the position it was created at,
+//! - **The end of everything** is one row, in `meta`: a session carries the position it was created at,
 //!   and is over from below `since`. A sweep removes what is over. It waits for the
 //!   creates and revocations that are under way, and they for it. Up to some million sessions
 //!   it counts them; beyond, the number is the server's estimate.
@@ -79,7 +79,7 @@
 //! | a deadlock or a serialization failure, by what others do to the tables | none: tried again, up to 8 times | |
 //! | no room on the disk | `Full`, if the server says so; it may stop instead | |
 //! | a damaged record, or a damaged page of the server's | `Corrupt` for that session | it can be revoked and counts for no cap; listings, sweeps and revoke-alls go on past a damaged record |
-//! | the row of `meta` was deleted | `Corrupt` | nobody gets in until `revoke_everything`, which mends it; a session can be revoked |
+//! | the row of `meta` or of `positions` was deleted | `Corrupt` | nobody gets in without `meta`, nobody logs in without `positions`, until `revoke_everything`, which mends them; a session can be revoked |
 //! | the tables were made again | the sessions are gone | logins from before are refused, and a cache empties itself |
 //!
 //! Needs PostgreSQL 13 or newer, in UTF-8; it is tested with PostgreSQL 15.

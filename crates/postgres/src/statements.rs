@@ -44,7 +44,7 @@ statements! {
              ON s.user_id = $1 AND s.id > $2 AND s.position >= m.since
          ORDER BY s.id LIMIT $3";
 
-    epoch() = "SELECT position FROM {schema}.meta";
+    epoch() = "SELECT position FROM {schema}.positions";
 
     /// Behind which ID, and how many at most. Those that have ended with everything, too.
     walk(UUID, INT8) =

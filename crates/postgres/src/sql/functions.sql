@@ -68,8 +68,9 @@ BEGIN
     PERFORM {schema}.lock_everything(false);
     PERFORM {schema}.lock_bucket(bucket);
     -- In one query: a sweep forgets an epoch and raises the floor at once.
-    SELECT m.position, m.since, m.floor, e.position AS own INTO known
-        FROM {schema}.meta m LEFT JOIN {schema}.epochs e ON e.user_id = new_user;
+    SELECT p.position, p.floor, m.since, e.position AS own INTO known
+        FROM {schema}.positions p CROSS JOIN {schema}.meta m
+        LEFT JOIN {schema}.epochs e ON e.user_id = new_user;
     IF NOT FOUND THEN
         PERFORM {schema}.lost_meta();
     END IF;
@@ -177,8 +178,8 @@ BEGIN
         FROM removed r WHERE r.position >= (SELECT m.since FROM {schema}.meta m);
     ended := coalesce(ended, ARRAY[]::uuid[]);
     -- Held to the end, so that positions are committed in their order.
-    UPDATE {schema}.meta SET position = position + 1 RETURNING position INTO taken;
-    IF NOT FOUND THEN
+    UPDATE {schema}.positions SET position = position + 1 RETURNING position INTO taken;
+    IF NOT FOUND OR NOT EXISTS (SELECT FROM {schema}.meta) THEN
         PERFORM {schema}.lost_meta();
     END IF;
     INSERT INTO {schema}.epochs AS e (user_id, position, at_ms) VALUES (of_user, taken, now_ms)
@@ -201,21 +202,25 @@ DECLARE
 BEGIN
     PERFORM {schema}.begin_write(patience);
     PERFORM {schema}.lock_everything(true);
-    SELECT m.since INTO before FROM {schema}.meta m FOR UPDATE;
-    IF FOUND THEN
-        UPDATE {schema}.meta SET position = position + 1, since = position + 1, floor = position + 1
-            RETURNING position INTO taken;
-    ELSE
-        -- It was deleted. Above everything that is known, and at random, as at first.
+    SELECT m.since INTO before FROM {schema}.meta m;
+    SELECT p.position + 1 INTO taken FROM {schema}.positions p FOR UPDATE;
+    IF before IS NULL OR taken IS NULL THEN
+        -- One of the two was deleted. Above everything that is known, and if there is nothing
+        -- at random, as at first.
         SELECT 1 + greatest(
+                taken, before,
                 (SELECT max(s.position) FROM {schema}.sessions s),
                 (SELECT max(e.position) FROM {schema}.epochs e),
                 ('x' || substr(replace(gen_random_uuid()::text, '-', ''), 1, 12))::bit(48)::bigint)
             INTO taken;
-        before := 0;
-        INSERT INTO {schema}.meta (layout, functions, position, since, floor, life)
-            VALUES (1, 1, taken, taken, taken, uuid_send(gen_random_uuid()));
+        before := coalesce(before, 0);
+        INSERT INTO {schema}.positions (position, floor) VALUES (taken, taken)
+            ON CONFLICT DO NOTHING;
+        INSERT INTO {schema}.meta (layout, functions, since, life)
+            VALUES (1, 1, taken, uuid_send(gen_random_uuid())) ON CONFLICT DO NOTHING;
     END IF;
+    UPDATE {schema}.positions SET position = taken, floor = taken;
+    UPDATE {schema}.meta SET since = taken;
     IF pg_relation_size('{schema}.sessions') < 400000000 THEN
         SELECT count(*) INTO ended FROM {schema}.sessions s WHERE s.position >= before;
     ELSE
@@ -286,7 +291,7 @@ DECLARE
 BEGIN
     PERFORM {schema}.begin_write(patience);
     -- In the order in which a revocation takes its locks.
-    PERFORM FROM {schema}.meta FOR UPDATE;
+    PERFORM FROM {schema}.positions FOR UPDATE;
     SELECT count(*), max(e.user_id) INTO looked, next_behind FROM (
         SELECT e.user_id FROM {schema}.epochs e WHERE e.user_id > behind
             ORDER BY e.user_id LIMIT most) AS e;
@@ -299,7 +304,7 @@ BEGIN
     )
     SELECT count(*), max(g.position) INTO forgotten, highest FROM gone g;
     IF forgotten > 0 THEN
-        UPDATE {schema}.meta SET floor = greatest(floor, highest);
+        UPDATE {schema}.positions SET floor = greatest(floor, highest);
         IF NOT FOUND THEN
             PERFORM {schema}.lost_meta();
         END IF;
@@ -314,5 +319,5 @@ BEGIN
     PERFORM {schema}.begin_write(patience);
     INSERT INTO {schema}.health (at) VALUES (clock_timestamp())
         ON CONFLICT (only_row) DO UPDATE SET at = excluded.at;
-    RETURN EXISTS (SELECT FROM {schema}.meta);
+    RETURN EXISTS (SELECT FROM {schema}.meta CROSS JOIN {schema}.positions);
 END $$;

@@ -2,19 +2,25 @@
 --
 -- The tables are made once, the functions may be made again at any time.
 
--- One row. A position is what a revocation takes: the next one.
+-- One row, which every lookup reads. It changes when everything ends, and at no other
+-- time: old versions of a row that others keep from being removed cost who reads it.
 CREATE TABLE {schema}.meta (
     only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
     layout integer NOT NULL,
     functions integer NOT NULL,
-    -- Of the last revocation.
-    position bigint NOT NULL,
-    -- Every session from before it has ended.
+    -- Every session from before this position has ended.
     since bigint NOT NULL,
-    -- The highest that was forgotten: a login that began before it is refused.
-    floor bigint NOT NULL,
     -- Is another one when somebody has made these tables again.
     life bytea NOT NULL
+);
+
+-- One row. A position is what a revocation takes: the next one.
+CREATE TABLE {schema}.positions (
+    only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    -- Of the last revocation.
+    position bigint NOT NULL,
+    -- The highest that was forgotten: a login that began before it is refused.
+    floor bigint NOT NULL
 ) WITH (fillfactor = 50);
 
 -- A touch changes `stamp` and `record`, which no index has: it stays in its page.
@@ -46,10 +52,13 @@ CREATE TABLE {schema}.health (
     at timestamptz NOT NULL
 ) WITH (fillfactor = 50);
 
-INSERT INTO {schema}.meta (layout, functions, position, since, floor, life)
-SELECT {layout}, {functions}, start, start, start, uuid_send(gen_random_uuid())
+-- A position at random, so that a login that began before these tables were made again is
+-- refused.
+INSERT INTO {schema}.positions (position, floor)
+SELECT start, start
 FROM (
-    -- A position at random, so that a login that began before these tables were made
-    -- again is refused.
     SELECT (('x' || substr(replace(gen_random_uuid()::text, '-', ''), 1, 12))::bit(48)::bigint) AS start
 ) AS random;
+
+INSERT INTO {schema}.meta (layout, functions, since, life)
+SELECT {layout}, {functions}, position, uuid_send(gen_random_uuid()) FROM {schema}.positions;
