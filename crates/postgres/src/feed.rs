@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use revocable_core::{Error, Feed, Mark, Notice, Result};
-use revocable_remote::{carried_on, within};
+use revocable_remote::{Marks, carried_on, within};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_postgres::{Client, Notification};
@@ -14,10 +14,6 @@ use tokio_postgres::{Client, Notification};
 use crate::fault::{Failure, configuration, lost_meta, unavailable};
 use crate::notice::{Message, hex, mark, read};
 use crate::server::{Server, get};
-
-/// Marks that are remembered: whoever has sent so many more waits for none of
-/// the first.
-const MARKS: usize = 64;
 
 /// A connection of its own that listens to the store's channel. It ends when it is
 /// lost: nothing makes another one in silence.
@@ -29,8 +25,7 @@ struct Subscription {
     /// A number that is another when somebody has made the store's tables again, or
     /// put another database in the place of this one. Every mark brings it back.
     life: String,
-    /// On their way.
-    marks: Vec<Mark>,
+    marks: Marks,
     is_over: bool,
 }
 
@@ -56,7 +51,7 @@ pub(crate) async fn follow(server: &Arc<Server>) -> Result<Box<dyn Feed>> {
             server: subscribing,
             _connection: connection,
             messages,
-            marks: Vec::new(),
+            marks: Marks::default(),
             is_over: false,
         })
     });
@@ -91,12 +86,10 @@ impl Subscription {
                 Message::Mark { life, .. } if life != self.life => {
                     return Err(unavailable("the store's data were taken away"));
                 }
-                Message::Mark { mark, .. } => {
-                    if let Some(at) = self.marks.iter().position(|sent| *sent == mark) {
-                        self.marks.drain(..=at);
-                        return Ok(Some(Notice::Mark(mark)));
-                    }
+                Message::Mark { mark, .. } if self.marks.came_back(mark) => {
+                    return Ok(Some(Notice::Mark(mark)));
                 }
+                Message::Mark { .. } => {}
             }
         }
     }
@@ -108,10 +101,7 @@ impl Feed for Subscription {
         if self.is_over {
             return Err(unavailable("the feed is over"));
         }
-        if self.marks.len() == MARKS {
-            self.marks.remove(0);
-        }
-        self.marks.push(new);
+        self.marks.sent(new);
         let server = Arc::clone(&self.server);
         let sent = carried_on(&self.server.local.runtime, async move {
             let text = mark(&server.local.instance, &new);

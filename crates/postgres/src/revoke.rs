@@ -3,7 +3,7 @@
 use revocable_core::{
     Bucket, EndReason, Ended, Epoch, Result, RevokeAllOutcome, RevokeAllRequest, SessionId, UserId,
 };
-use revocable_remote::tell_of_everything;
+use revocable_remote::{ended_of, tell_of_everything};
 
 use crate::fault::lost_meta;
 use crate::server::{Server, get, number};
@@ -58,12 +58,8 @@ pub(crate) async fn revoke_user(
     let position: i64 = get(row, 0)?;
     let ids: Vec<Uuid> = get(row, 1)?;
     let ids: Vec<SessionId> = ids.into_iter().filter_map(Uuid::session).collect();
-    let ended = ids.iter().map(|id| Ended {
-        id: *id,
-        user: Some(user.clone()),
-        reason,
-    });
-    server.local.listeners.ended(&ended.collect::<Vec<_>>());
+    let ended = ended_of(user, reason, ids.iter().copied());
+    server.local.listeners.ended(&ended);
     Ok(RevokeAllOutcome {
         ended: ids,
         epoch: epoch(position),

@@ -1,8 +1,7 @@
 //! Changes of sessions that are there.
 
-use std::sync::Arc;
-
-use revocable_core::{Applied, Change, Record, Result, SessionId, UpdateOutcome};
+use revocable_core::{Change, Record, Result, SessionId, UpdateOutcome};
+use revocable_remote::{changed, was_only_used};
 
 use crate::server::{Found, Server, get, overtaken, stamp};
 use crate::stored::{Stored, Uuid, without_data};
@@ -33,16 +32,7 @@ pub(crate) async fn update(
             return Ok(UpdateOutcome::Absent);
         };
         let there = found.record(id)?;
-        let used = match waiting.as_ref().map(|touch| touch.apply(&there)) {
-            Some(Applied::Changed(used)) => used,
-            _ => Arc::clone(&there),
-        };
-        let (new, outcome) = match change.apply(&used) {
-            Applied::Changed(new) => (Arc::clone(&new), UpdateOutcome::Updated(new)),
-            Applied::Unchanged => (Arc::clone(&used), UpdateOutcome::Unchanged(used)),
-            Applied::Conflict => (Arc::clone(&used), UpdateOutcome::Conflict(used)),
-            Applied::Expired => (used, UpdateOutcome::Absent),
-        };
+        let (new, outcome) = changed(&there, waiting.as_ref(), change);
         if new == there || write(server, &found, &there, &new, kind).await? {
             return Ok(outcome);
         }
@@ -58,13 +48,7 @@ async fn write(
     new: &Record,
     kind: Kind,
 ) -> Result<bool> {
-    let only_used = *new
-        == Record {
-            last_seen_ms: new.last_seen_ms,
-            ..there.clone()
-        };
-    // When it was last used a cache elsewhere need not know: before it says that
-    // a session has expired it looks.
+    let only_used = was_only_used(there, new);
     let (is_told, is_touch) = (!only_used, only_used && kind == Kind::MayBeLost);
     let (record, data) = if new.data == there.data {
         (without_data(new), None)

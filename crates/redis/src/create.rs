@@ -1,9 +1,9 @@
 //! New sessions, and the cap.
 
 use revocable_core::{
-    Cap, CreateOutcome, CreateRequest, EndReason, Ended, Record, Result, SessionId, UserId,
+    Cap, CreateOutcome, CreateRequest, EndReason, Record, Result, SessionId, UserId,
 };
-use revocable_remote::random;
+use revocable_remote::{ended_of, random};
 
 use crate::fault::unexpected;
 use crate::keys::{HEAD, Stored, corrupt, indexed, tail};
@@ -68,7 +68,7 @@ pub(crate) async fn create(server: &Server, request: CreateRequest) -> Result<Cr
         let mut answer = reply::array(server.write(&call).await?)?;
         match &reply::bytes(reply::next(&mut answer)?)?[..] {
             b"created" => {
-                let ended = ended_by_cap(ending, &record.user);
+                let ended = ended_of(&record.user, EndReason::Cap, ending);
                 server.local.listeners.ended(&ended);
                 return Ok(CreateOutcome::Created { ended });
             }
@@ -106,15 +106,6 @@ async fn look(
     }
     let ending = cap.make_room(live);
     Ok(Capped { seen, ending })
-}
-
-fn ended_by_cap(ids: Vec<SessionId>, user: &UserId) -> Vec<Ended> {
-    let ended = ids.into_iter().map(|id| Ended {
-        id,
-        user: Some(user.clone()),
-        reason: EndReason::Cap,
-    });
-    ended.collect()
 }
 
 /// When the server may remove a session by itself.

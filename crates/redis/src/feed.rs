@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use futures_util::StreamExt;
 use redis::aio::PubSubStream;
 use revocable_core::{Bucket, Error, ErrorKind, Feed, Mark, Notice, Result};
-use revocable_remote::{carried_on, random, within};
+use revocable_remote::{Marks, carried_on, random, within};
 use tokio::time::{Instant, timeout_at};
 
 use crate::fault::{Failure, unexpected};
@@ -18,10 +18,6 @@ use crate::reply;
 use crate::script::MARK;
 use crate::server::Server;
 
-/// Marks that are remembered: whoever has sent so many more waits for none of
-/// the first.
-const MARKS: usize = 64;
-
 /// A connection of its own that is subscribed to the store's channel. It ends
 /// when it is lost: nothing makes another one in silence.
 struct Subscription {
@@ -30,8 +26,7 @@ struct Subscription {
     /// A number that is gone when somebody takes the store's data away, or puts
     /// another server in the place of this one. Every mark brings it back.
     life: Vec<u8>,
-    /// On their way.
-    marks: Vec<Mark>,
+    marks: Marks,
     is_over: bool,
 }
 
@@ -46,7 +41,7 @@ pub(crate) async fn follow(server: &Arc<Server>) -> Result<Box<dyn Feed>> {
             life: life(&subscribing).await?,
             server: subscribing,
             messages,
-            marks: Vec::new(),
+            marks: Marks::default(),
             is_over: false,
         })
     });
@@ -118,12 +113,10 @@ impl Subscription {
                 Message::Mark { life, .. } if life != self.life => {
                     return Err(gap("the store's data were taken away"));
                 }
-                Message::Mark { mark, .. } => {
-                    if let Some(at) = self.marks.iter().position(|sent| *sent == mark) {
-                        self.marks.drain(..=at);
-                        return Ok(Some(Notice::Mark(mark)));
-                    }
+                Message::Mark { mark, .. } if self.marks.came_back(mark) => {
+                    return Ok(Some(Notice::Mark(mark)));
                 }
+                Message::Mark { .. } => {}
             }
         }
     }
@@ -139,10 +132,7 @@ impl Feed for Subscription {
         if self.is_over {
             return Err(gap("the feed is over"));
         }
-        if self.marks.len() == MARKS {
-            self.marks.remove(0);
-        }
-        self.marks.push(mark);
+        self.marks.sent(mark);
         let server = Arc::clone(&self.server);
         let sent = carried_on(&self.server.local.runtime, async move {
             let bucket = first_bucket()?;

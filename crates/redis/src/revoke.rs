@@ -5,7 +5,7 @@ use revocable_core::{
     EndReason, Ended, Epoch, Error, ErrorKind, Result, RevokeAllOutcome, RevokeAllRequest,
     SessionId, UserId,
 };
-use revocable_remote::tell_of_everything;
+use revocable_remote::{ended_of, tell_of_everything};
 
 use crate::fault::unexpected;
 use crate::keys::indexed;
@@ -57,12 +57,8 @@ pub(crate) async fn revoke_all(
         return Err(unexpected());
     };
     let ids = reply::ids(ids)?;
-    let ended = ids.iter().map(|id| Ended {
-        id: *id,
-        user: Some(request.user.clone()),
-        reason: request.reason,
-    });
-    server.local.listeners.ended(&ended.collect::<Vec<_>>());
+    let ended = ended_of(&request.user, request.reason, ids.iter().copied());
+    server.local.listeners.ended(&ended);
     Ok(RevokeAllOutcome {
         ended: ids,
         epoch: Epoch::from_number(reply::number(position)?),

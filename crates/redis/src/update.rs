@@ -1,9 +1,7 @@
 //! Changes of sessions that are there.
 
-use std::sync::Arc;
-
-use revocable_core::{Applied, Change, Record, Result, SessionId, UpdateOutcome};
-use revocable_remote::random;
+use revocable_core::{Change, Record, Result, SessionId, UpdateOutcome};
+use revocable_remote::{changed, random, was_only_used};
 
 use crate::fault::unexpected;
 use crate::keys::{Stored, corrupt};
@@ -28,16 +26,7 @@ pub(crate) async fn update(
         };
         let stored = Stored::parse(&value).ok_or_else(corrupt)?;
         let there = stored.record(id)?;
-        let used = match waiting.as_ref().map(|touch| touch.apply(&there)) {
-            Some(Applied::Changed(used)) => used,
-            _ => Arc::clone(&there),
-        };
-        let (new, outcome) = match change.apply(&used) {
-            Applied::Changed(new) => (Arc::clone(&new), UpdateOutcome::Updated(new)),
-            Applied::Unchanged => (Arc::clone(&used), UpdateOutcome::Unchanged(used)),
-            Applied::Conflict => (Arc::clone(&used), UpdateOutcome::Conflict(used)),
-            Applied::Expired => (used, UpdateOutcome::Absent),
-        };
+        let (new, outcome) = changed(&there, waiting.as_ref(), change);
         if new == there || write(server, &stored, &there, &new).await? {
             return Ok(outcome);
         }
@@ -47,14 +36,7 @@ pub(crate) async fn update(
 
 /// Whether it was still as it was read.
 async fn write(server: &Server, stored: &Stored<'_>, there: &Record, new: &Record) -> Result<bool> {
-    let only_used = *new
-        == Record {
-            last_seen_ms: new.last_seen_ms,
-            ..there.clone()
-        };
-    // When it was last used a cache elsewhere need not know: before it says that
-    // a session has expired it looks.
-    let told = if only_used {
+    let told = if was_only_used(there, new) {
         &[][..]
     } else {
         new.id.as_bytes()

@@ -10,20 +10,26 @@
 //!   and may still come;
 //! - [`touch_soon`] for [`update_soon`](revocable_core::SessionStore::update_soon);
 //! - [`settle`] after a revocation, for the case that its outcome is not known.
+//!
+//! A feed keeps its [`Marks`].
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
 
 mod abandoned;
+mod changes;
 mod everything;
 mod local;
+mod marks;
 mod runtime;
 mod settle;
 mod touches;
 
+pub use changes::{changed, ended_of, was_only_used};
 pub use everything::tell_of_everything;
 pub use local::{Instance, Local, Remote, asked, carried, random};
+pub use marks::Marks;
 pub use runtime::{Within, carried_on, within};
 pub use settle::settle;
 pub use touches::{Touches, touch_soon, write_touch};
