@@ -32,6 +32,7 @@ fn main() {
     let mut trials = of(redis::TRIALS, redis::missing());
     trials.extend(of(demo::REDIS, redis::missing()));
     trials.extend(of(postgres::TRIALS, postgres::missing()));
+    trials.extend(of(postgres::POOLED, postgres::missing_for_pooled()));
     trials.extend(of(demo::POSTGRES, postgres::missing()));
     libtest_mimic::run(&arguments, trials).exit();
 }

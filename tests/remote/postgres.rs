@@ -9,7 +9,7 @@ use revocable::{
     CachedStore, Change, ChangeKind, EndReason, ErrorKind, Liveness, NewSession, PostgresStore,
     SessionStore, Sessions, Sharing,
 };
-use revocable_test_servers::{Missing, Postgres, Proxy};
+use revocable_test_servers::{Missing, PgBouncer, Postgres, Proxy};
 use tokio::runtime::Runtime;
 use tokio_postgres::{Client, NoTls};
 
@@ -94,6 +94,16 @@ pub(crate) const TRIALS: &[(&str, Run)] = &[
     ),
     ("postgres::touches_leave_the_indexes_alone", touches),
 ];
+
+/// Those that need PgBouncer too.
+pub(crate) const POOLED: &[(&str, Run)] = &[(
+    "postgres::behind_pgbouncer_nothing_is_lost_and_two_machines_hear_of_each_other",
+    behind_pgbouncer,
+)];
+
+pub(crate) fn missing_for_pooled() -> Option<Missing> {
+    missing().or_else(|| PgBouncer::find().err())
+}
 
 pub(crate) fn missing() -> Option<Missing> {
     Postgres::find().err()
@@ -533,6 +543,42 @@ fn pooled(runtime: &Runtime) -> Result<(), Failed> {
         // What was left on the connection would be seen there.
         let settings = "SELECT query FROM pg_stat_activity WHERE application_name = 'revocable'";
         assert!(administrator.query(settings, &[]).await?.len() <= 2);
+        Ok(())
+    })
+}
+
+fn behind_pgbouncer(runtime: &Runtime) -> Result<(), Failed> {
+    let postgres = server(&[]);
+    let bouncer = PgBouncer::start(&postgres)?;
+    let url = postgres.url_at(bouncer.port());
+    runtime.block_on(async {
+        // Not told, it says that it cannot be so.
+        assert!(connect(&url).await.is_err());
+        let builder = PostgresStore::builder(&url)
+            .behind_pgbouncer()
+            .timeout(PATIENCE)
+            .announcements(&postgres.url());
+        let (here, there) = (builder.clone().connect().await?, builder.connect().await?);
+        machines::swept(here.clone(), there.clone()).await?;
+        let (here, there) = (machines::cached(here)?, machines::cached(there)?);
+        machines::two(&here, &there).await?;
+        machines::changed(&here, &there).await?;
+        // More at once than there are connections, with a cap and a revoke-all.
+        let attempt = here.begin_login("bob").await?;
+        let logins: Vec<_> = (0..100)
+            .map(|_| {
+                let (here, attempt) = (here.clone(), attempt.clone());
+                tokio::spawn(async move { here.create(attempt).await.map(|_| ()) })
+            })
+            .collect();
+        there.revoke_all_for_user("bob").await?;
+        for login in logins {
+            if let Err(error) = login.await? {
+                assert_eq!(error.kind(), ErrorKind::Superseded, "{error:?}");
+            }
+        }
+        let left = here.list_for_user("bob", None, 100).await?.sessions;
+        assert!(left.is_empty(), "{} logins from before", left.len());
         Ok(())
     })
 }

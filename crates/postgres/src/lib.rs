@@ -82,7 +82,8 @@
 //! | the row of `meta` or of `positions` was deleted | `Corrupt` | nobody gets in without `meta`, nobody logs in without `positions`, until `revoke_everything`, which mends them; a session can be revoked |
 //! | the tables were made again | the sessions are gone | logins from before are refused, and a cache empties itself |
 //!
-//! Needs PostgreSQL 13 or newer, in UTF-8; it is tested with PostgreSQL 15.
+//! Needs PostgreSQL 13 or newer, in UTF-8; it is tested with PostgreSQL 15, and with PgBouncer
+//! 1.18.
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -10,7 +10,7 @@ mod proxy;
 mod redis;
 mod redis_several;
 
-pub use postgres::Postgres;
+pub use postgres::{PgBouncer, Postgres};
 pub use process::{Missing, Process, Program, free_port};
 pub use proxy::Proxy;
 pub use redis::Redis;

@@ -37,8 +37,11 @@ pub struct Installed {
     postgres: Program,
     pg_isready: Program,
     /// Becomes the owner.
-    setpriv: Option<(Program, Owner)>,
+    setpriv: OtherUser,
 }
+
+/// A program that runs another one as this user, where that is needed.
+type OtherUser = Option<(Program, Owner)>;
 
 /// A server with a folder of its own.
 #[derive(Debug)]
@@ -63,10 +66,7 @@ impl Postgres {
             initdb: find("initdb")?,
             postgres: find("postgres")?,
             pg_isready: find("pg_isready")?,
-            setpriv: match rustix::process::geteuid().is_root() {
-                true => Some((find("setpriv")?, owner()?)),
-                false => None,
-            },
+            setpriv: other_user()?,
         })
     }
 
@@ -83,10 +83,7 @@ impl Postgres {
     pub fn start(settings: &[&str]) -> Result<Self, Missing> {
         let installed = Self::find()?;
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
-        if let Some((_, owner)) = &installed.setpriv {
-            chown(folder.path(), Some(owner.user), Some(owner.group))
-                .expect("root may give its folder away");
-        }
+        give(&installed.setpriv, folder.path());
         let mut postgres = Self {
             installed,
             folder,
@@ -104,23 +101,8 @@ impl Postgres {
         Ok(postgres)
     }
 
-    /// A program and what goes before its arguments, so that it does not run as root.
-    fn as_owner(&self, program: &Program) -> (PathBuf, Vec<String>) {
-        let Some((setpriv, owner)) = &self.installed.setpriv else {
-            return (program.path().to_owned(), Vec::new());
-        };
-        let arguments = vec![
-            format!("--reuid={}", owner.user),
-            format!("--regid={}", owner.group),
-            "--clear-groups".into(),
-            "--".into(),
-            program.path().display().to_string(),
-        ];
-        (setpriv.path().to_owned(), arguments)
-    }
-
     fn make(&self) {
-        let (program, before) = self.as_owner(&self.installed.initdb);
+        let (program, before) = as_owner(&self.installed.setpriv, &self.installed.initdb);
         let output = Command::new(program)
             .args(before)
             .args(["--auth=trust", "--username=postgres", "--encoding=UTF8"])
@@ -139,7 +121,7 @@ impl Postgres {
     }
 
     fn try_start(&mut self) -> io::Result<()> {
-        let (program, before) = self.as_owner(&self.installed.postgres);
+        let (program, before) = as_owner(&self.installed.setpriv, &self.installed.postgres);
         let mut arguments = before;
         arguments.extend(["-D".into(), self.data().display().to_string()]);
         arguments.extend(["-p".into(), self.port.to_string()]);
@@ -237,6 +219,103 @@ impl Postgres {
             }
         }
     }
+}
+
+/// In front of a [`Postgres`], pooling transactions.
+#[derive(Debug)]
+pub struct PgBouncer {
+    _process: Process,
+    _folder: TempDir,
+    port: u16,
+}
+
+impl PgBouncer {
+    /// Looks for the programs.
+    ///
+    /// # Errors
+    ///
+    /// If one is not installed.
+    pub fn find() -> Result<Program, Missing> {
+        other_user()?;
+        Program::find("pgbouncer", &["/usr/sbin".into()])
+    }
+
+    /// Starts it with two connections to the server.
+    ///
+    /// # Errors
+    ///
+    /// If it is not installed.
+    ///
+    /// # Panics
+    ///
+    /// If it does not start.
+    pub fn start(postgres: &Postgres) -> Result<Self, Missing> {
+        let (setpriv, program) = (other_user()?, Self::find()?);
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        give(&setpriv, folder.path());
+        let (settings, log) = (folder.path().join("ini"), folder.path().join("log"));
+        for _ in 0..10 {
+            let port = free_port().expect("there is a free port");
+            let server = postgres.port();
+            let lines = format!(
+                "[databases]\npostgres = host=127.0.0.1 port={server} user=postgres\n[pgbouncer]\n\
+                 listen_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\nauth_type = any\n\
+                 pool_mode = transaction\ndefault_pool_size = 2\n"
+            );
+            fs::write(&settings, lines).expect("an own file can be written");
+            give(&setpriv, &settings);
+            let (command, mut arguments) = as_owner(&setpriv, &program);
+            arguments.push(settings.display().to_string());
+            let started = Process::start(&command, &arguments, &log);
+            let process = started.expect("it was found");
+            let until = Instant::now() + PATIENCE;
+            while process.is_running() && Instant::now() < until {
+                if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
+                    return Ok(Self {
+                        _process: process,
+                        _folder: folder,
+                        port,
+                    });
+                }
+                thread::park_timeout(Duration::from_millis(10));
+            }
+        }
+        let log = fs::read_to_string(log).unwrap_or_default();
+        panic!("pgbouncer does not start: {log}");
+    }
+
+    /// Its port on loopback.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+}
+
+fn other_user() -> Result<OtherUser, Missing> {
+    if !rustix::process::geteuid().is_root() {
+        return Ok(None);
+    }
+    Ok(Some((Program::find("setpriv", &[])?, owner()?)))
+}
+
+fn give(to: &OtherUser, path: &Path) {
+    if let Some((_, owner)) = to {
+        chown(path, Some(owner.user), Some(owner.group)).expect("root may give its own away");
+    }
+}
+
+/// A program and what goes before its arguments, so that it does not run as root.
+fn as_owner(other: &OtherUser, program: &Program) -> (PathBuf, Vec<String>) {
+    let Some((setpriv, owner)) = other else {
+        return (program.path().to_owned(), Vec::new());
+    };
+    let arguments = vec![
+        format!("--reuid={}", owner.user),
+        format!("--regid={}", owner.group),
+        "--clear-groups".into(),
+        "--".into(),
+        program.path().display().to_string(),
+    ];
+    (setpriv.path().to_owned(), arguments)
 }
 
 /// Where distributions put what is not in `PATH`, the newest version first.
