@@ -501,6 +501,15 @@ fn own_pool(runtime: &Runtime) -> Result<(), Failed> {
         assert_eq!(kind, Err(ErrorKind::Unavailable));
         drop(held);
         assert!(is_live(&sessions, &token).await?);
+        // ... and left a transaction open on it: what is done there is not committed.
+        let held = pool.get().await?;
+        held.batch_execute("BEGIN; CREATE TABLE of_the_application ()")
+            .await?;
+        drop(held);
+        let error = sessions.revoke(session.id()).await.expect_err("it is lost");
+        assert_eq!(error.kind(), ErrorKind::Configuration, "{error:?}");
+        pool.get().await?.batch_execute("ROLLBACK").await?;
+        assert!(is_live(&sessions, &token).await?);
         let store = builder.announcements(&postgres.url()).connect().await?;
         let cached = machines::cached(store)?;
         assert!(is_live(&cached, &token).await?);

@@ -7,6 +7,7 @@ use tokio_postgres::error::{DbError, Severity, SqlState};
 /// What the functions of the schema raise.
 const LOST_META: &str = "RV001";
 const OTHER_ISOLATION: &str = "RV002";
+const OPEN_TRANSACTION: &str = "RV003";
 
 /// Why a statement has no answer.
 #[derive(Debug)]
@@ -124,6 +125,11 @@ fn refused(reason: &DbError) -> Error {
             ErrorKind::Configuration,
             "the connection's transactions are not READ COMMITTED: set `default_transaction_isolation` \
              for its user",
+        ),
+        (_, OPEN_TRANSACTION) => (
+            ErrorKind::Configuration,
+            "the application's pool gave a connection with an open transaction, in which nothing \
+             is committed: end it before the connection goes back",
         ),
         (_, "53100" | "53200") => (ErrorKind::Full, "the server has no room left"),
         (_, "42P01" | "42883" | "3F000" | "42703") => (

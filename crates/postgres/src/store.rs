@@ -57,6 +57,11 @@ impl PostgresStore {
     /// pool. Lookups then wait where others hold its connections. What a connection is
     /// told by the application stays: its transactions have to be READ COMMITTED, and
     /// a `statement_timeout` is advisable.
+    ///
+    /// **No connection may come back to the pool with an open transaction** (`BEGIN` sent
+    /// as text, and the future dropped before `COMMIT`; the client's own `transaction()` ends
+    /// it). What is written in one is committed by nobody. The store refuses to write in
+    /// one that has written already, and cannot tell of one that has not.
     pub fn with_pool(pool: Pool) -> PostgresStoreBuilder {
         PostgresStoreBuilder::pool(pool)
     }

@@ -9,6 +9,10 @@ BEGIN
     IF current_setting('transaction_isolation') <> 'read committed' THEN
         RAISE EXCEPTION 'sessions are written in READ COMMITTED' USING ERRCODE = 'RV002';
     END IF;
+    -- What is written in somebody's open transaction is not committed when it is answered.
+    IF pg_current_xact_id_if_assigned() IS NOT NULL THEN
+        RAISE EXCEPTION 'a transaction is open on the connection' USING ERRCODE = 'RV003';
+    END IF;
     PERFORM set_config('lock_timeout', patience, true);
     -- Acknowledged is durable, whatever else the database does.
     IF current_setting('synchronous_commit') = 'off' THEN
