@@ -152,6 +152,36 @@ pub(crate) async fn changed(here: &Sessions, there: &Sessions) -> Result<(), Fai
     Ok(())
 }
 
+/// How long everything is on its way, there and back again. Of a term there have to be left
+/// the times between marks and some of these.
+const LATE: Duration = TERM.checked_div(16).expect("it is not 0");
+
+/// One that hears everything late: its way is the proxy.
+pub(crate) async fn late(here: &Sessions, there: &Sessions, proxy: &Proxy) -> Result<(), Failed> {
+    proxy.delay(LATE);
+    let mut hits = 0;
+    for _ in 0..10 {
+        let (token, session) = here.create("alice").await?;
+        let until = Instant::now() + TERM;
+        while Instant::now() < until {
+            let asked = Instant::now();
+            assert!(is_live(there, &token).await?);
+            hits += usize::from(asked.elapsed() < LATE);
+        }
+        here.revoke(session.id()).await?;
+        let revoked = Instant::now();
+        loop {
+            let began = revoked.elapsed();
+            if !is_live(there, &token).await? {
+                break;
+            }
+            assert!(began <= TERM, "served {began:?} after its revocation");
+        }
+    }
+    assert!(hits > 0, "the lease is never long enough");
+    Ok(())
+}
+
 /// One that no announcement reaches, and then nothing at all: its way is the proxy.
 /// A subscription is what has these bytes in it.
 pub(crate) async fn deaf(

@@ -80,6 +80,7 @@ pub(crate) const TRIALS: &[(&str, Run)] = &[
         "postgres::a_change_on_one_machine_shows_on_the_other_in_time",
         changed,
     ),
+    ("postgres::a_machine_that_hears_late_refuses_in_time", late),
     (
         "postgres::a_machine_that_hears_nothing_serves_nothing_from_its_cache",
         deaf,
@@ -150,6 +151,16 @@ fn changed(runtime: &Runtime) -> Result<(), Failed> {
     runtime.block_on(async {
         let url = postgres.url();
         machines::changed(&machine(&url).await?, &machine(&url).await?).await
+    })
+}
+
+fn late(runtime: &Runtime) -> Result<(), Failed> {
+    let postgres = server(&[]);
+    let proxy = Proxy::to(postgres.port());
+    runtime.block_on(async {
+        let here = machine(&postgres.url()).await?;
+        let there = machine(&postgres.url_at(proxy.port())).await?;
+        machines::late(&here, &there, &proxy).await
     })
 }
 

@@ -62,6 +62,7 @@ pub(crate) const TRIALS: &[(&str, Run)] = &[
         "redis::a_change_on_one_machine_shows_on_the_other_in_time",
         changed,
     ),
+    ("redis::a_machine_that_hears_late_refuses_in_time", late),
     (
         "redis::a_machine_that_hears_nothing_serves_nothing_from_its_cache",
         deaf,
@@ -484,6 +485,15 @@ fn changed(runtime: &Runtime) -> Result<(), Failed> {
     let redis = server(&[]);
     runtime.block_on(async {
         machines::changed(&machine(redis.port()).await?, &machine(redis.port()).await?).await
+    })
+}
+
+fn late(runtime: &Runtime) -> Result<(), Failed> {
+    let redis = server(&[]);
+    let proxy = Proxy::to(redis.port());
+    runtime.block_on(async {
+        let (here, there) = (machine(redis.port()).await?, machine(proxy.port()).await?);
+        machines::late(&here, &there, &proxy).await
     })
 }
 

@@ -3,8 +3,9 @@
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
+use std::time::{Duration, Instant};
 
 /// Carries bytes from a port of its own to a server's, and back.
 #[derive(Debug)]
@@ -22,6 +23,8 @@ struct State {
     /// So many answers to such bytes are replaced by the connection's end.
     answers_to_cut: AtomicUsize,
     cutting_at: Mutex<Option<Vec<u8>>>,
+    /// How long everything is on its way, in either direction.
+    delay: Mutex<Duration>,
     connections: Mutex<Vec<TcpStream>>,
 }
 
@@ -67,6 +70,11 @@ impl Proxy {
         self.state.is_cut.store(false, Ordering::SeqCst);
     }
 
+    /// From now on everything takes so long, there and back again.
+    pub fn delay(&self, delay: Duration) {
+        *lock(&self.state.delay) = delay;
+    }
+
     /// From now on nothing comes back on connections over which these bytes
     /// went at their beginning, before or later.
     pub fn swallow(&self, sent: &[u8]) {
@@ -82,6 +90,14 @@ impl Proxy {
 }
 
 impl State {
+    /// Returns when what came then is to arrive.
+    fn travel_since(&self, came: Instant) {
+        let arrives = came + *lock(&self.delay);
+        while let Some(left) = arrives.checked_duration_since(Instant::now()) {
+            thread::park_timeout(left);
+        }
+    }
+
     fn end_all(&self) {
         for connection in lock(&self.connections).drain(..) {
             let _ = connection.shutdown(Shutdown::Both);
@@ -113,7 +129,7 @@ fn carry(state: &Arc<State>, client: &TcpStream, server: &TcpStream) {
             (server.try_clone()?, client.try_clone()?),
         ))
     };
-    let Ok((mut there, mut back)) = clones() else {
+    let Ok((there, back)) = clones() else {
         return;
     };
     // What the client has said so far, as far as it matters, and whether what
@@ -123,7 +139,7 @@ fn carry(state: &Arc<State>, client: &TcpStream, server: &TcpStream) {
     let (also_state, also_said, also_ends) =
         (Arc::clone(state), Arc::clone(&said), Arc::clone(&ends));
     thread::spawn(move || {
-        copy(&mut there, |bytes| {
+        copy(&also_state, there, |bytes| {
             let mut said = lock(&also_said);
             // A subscription is the first thing that is said.
             if said.len() < 4096 {
@@ -137,13 +153,13 @@ fn carry(state: &Arc<State>, client: &TcpStream, server: &TcpStream) {
     });
     let state = Arc::clone(state);
     thread::spawn(move || {
-        copy(&mut back, |_| {
+        copy(&state, back, |_| {
             if ends.load(Ordering::SeqCst) {
                 return false;
             }
             // For ever, and without an end that could be noticed.
             while state.is_swallowed(&lock(&said)) {
-                thread::park_timeout(std::time::Duration::from_millis(20));
+                thread::park_timeout(Duration::from_millis(20));
             }
             true
         });
@@ -151,14 +167,34 @@ fn carry(state: &Arc<State>, client: &TcpStream, server: &TcpStream) {
 }
 
 /// Until one of the two ends, or `goes_on` says so.
-fn copy((from, to): &mut (TcpStream, TcpStream), goes_on: impl Fn(&[u8]) -> bool) {
-    let mut buffer = vec![0; 1 << 16];
-    while let Ok(length @ 1..) = from.read(&mut buffer) {
-        if !goes_on(&buffer[..length]) || to.write_all(&buffer[..length]).is_err() {
-            break;
+fn copy(
+    state: &State,
+    (mut from, mut to): (TcpStream, TcpStream),
+    goes_on: impl Fn(&[u8]) -> bool,
+) {
+    let (send, on_its_way) = mpsc::channel::<(Instant, Vec<u8>)>();
+    thread::scope(|scope| {
+        let end = (from.try_clone(), to.try_clone());
+        scope.spawn(move || {
+            for (came, bytes) in on_its_way {
+                state.travel_since(came);
+                if to.write_all(&bytes).is_err() {
+                    break;
+                }
+            }
+            for side in [end.0, end.1].into_iter().flatten() {
+                let _ = side.shutdown(Shutdown::Both);
+            }
+        });
+        let mut buffer = vec![0; 1 << 16];
+        while let Ok(length @ 1..) = from.read(&mut buffer) {
+            let bytes = &buffer[..length];
+            if !goes_on(bytes) || send.send((Instant::now(), bytes.to_vec())).is_err() {
+                break;
+            }
         }
-    }
-    let _ = (from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both));
+        drop(send);
+    });
 }
 
 fn contains(said: &[u8], part: Option<&[u8]>) -> bool {
