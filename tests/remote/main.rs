@@ -16,6 +16,7 @@ mod demo;
 mod machines;
 mod postgres;
 mod redis;
+mod tls;
 
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use revocable_test_servers::Missing;
@@ -24,6 +25,9 @@ use revocable_test_servers::Missing;
 type Run = fn(&tokio::runtime::Runtime) -> Result<(), Failed>;
 
 fn main() {
+    if tls::is_client() {
+        return tls::client();
+    }
     let arguments = Arguments::from_args();
     let of = |trials: &[(&str, Run)], missing: Option<Missing>| -> Vec<Trial> {
         let trial = |(name, run): &(&str, Run)| trial(name, *run, missing.clone());
@@ -34,6 +38,8 @@ fn main() {
     trials.extend(of(postgres::TRIALS, postgres::missing()));
     trials.extend(of(postgres::POOLED, postgres::missing_for_pooled()));
     trials.extend(of(demo::POSTGRES, postgres::missing()));
+    trials.extend(of(tls::REDIS, redis::missing().or_else(tls::missing)));
+    trials.extend(of(tls::POSTGRES, postgres::missing().or_else(tls::missing)));
     libtest_mimic::run(&arguments, trials).exit();
 }
 

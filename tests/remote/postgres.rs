@@ -292,7 +292,6 @@ fn refused(runtime: &Runtime) -> Result<(), Failed> {
             ("/postgres?", "/nowhere?"),
             ("postgres@", "nobody:hunter2@"),
             ("postgresql://", "http://"),
-            ("sslmode=disable", "sslmode=require"),
         ] {
             let url = url.replace(from, to);
             let refused = connect(&url).await;

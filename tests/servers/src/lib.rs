@@ -4,12 +4,14 @@
 //! Where a server is not installed, starting it says so by [`Missing`], and a
 //! test shows as ignored with that reason.
 
+mod certificates;
 mod postgres;
 mod process;
 mod proxy;
 mod redis;
 mod redis_several;
 
+pub use certificates::Certificates;
 pub use postgres::{PgBouncer, Postgres};
 pub use process::{Missing, Process, Program, free_port};
 pub use proxy::Proxy;

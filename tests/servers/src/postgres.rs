@@ -8,7 +8,7 @@ use std::{fs, io, thread};
 
 use tempfile::TempDir;
 
-use crate::{Missing, Process, Program, free_port};
+use crate::{Certificates, Missing, Process, Program, free_port};
 
 /// How long a server may take until it answers.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -81,8 +81,42 @@ impl Postgres {
     ///
     /// If it does not start.
     pub fn start(settings: &[&str]) -> Result<Self, Missing> {
-        let installed = Self::find()?;
+        Self::start_in(
+            tempfile::tempdir().expect("a temporary folder can be made"),
+            settings,
+        )
+    }
+
+    /// The same, which takes encrypted connections too.
+    ///
+    /// # Errors
+    ///
+    /// If it is not installed.
+    ///
+    /// # Panics
+    ///
+    /// If it does not start.
+    pub fn start_with_tls(certificates: &Certificates) -> Result<Self, Missing> {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let user = other_user()?;
+        let copy = |from: PathBuf, name: &str| {
+            let to = folder.path().join(name);
+            fs::copy(from, &to).expect("an own file can be copied");
+            give(&user, &to);
+            to.display().to_string()
+        };
+        let key = copy(certificates.key(), "key");
+        let certificate = copy(certificates.server(), "certificate");
+        let settings = [
+            "ssl=on",
+            &format!("ssl_cert_file={certificate}"),
+            &format!("ssl_key_file={key}"),
+        ];
+        Self::start_in(folder, &settings)
+    }
+
+    fn start_in(folder: TempDir, settings: &[&str]) -> Result<Self, Missing> {
+        let installed = Self::find()?;
         give(&installed.setpriv, folder.path());
         let mut postgres = Self {
             installed,
