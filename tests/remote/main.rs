@@ -37,6 +37,7 @@ fn main() {
     trials.extend(of(demo::REDIS, redis::missing()));
     trials.extend(of(postgres::TRIALS, postgres::missing()));
     trials.extend(of(postgres::POOLED, postgres::missing_for_pooled()));
+    trials.extend(of(postgres::SMALL, postgres::missing_for_small()));
     trials.extend(of(demo::POSTGRES, postgres::missing()));
     trials.extend(of(tls::REDIS, redis::missing().or_else(tls::missing)));
     trials.extend(of(tls::POSTGRES, postgres::missing().or_else(tls::missing)));

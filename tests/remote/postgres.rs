@@ -102,6 +102,14 @@ pub(crate) const POOLED: &[(&str, Run)] = &[(
     behind_pgbouncer,
 )];
 
+/// Those that need a file system of their own too.
+pub(crate) const SMALL: &[(&str, Run)] =
+    &[("postgres::without_room_it_refuses_logins_and_revokes", full)];
+
+pub(crate) fn missing_for_small() -> Option<Missing> {
+    missing().or_else(|| Postgres::may_mount().err())
+}
+
 pub(crate) fn missing_for_pooled() -> Option<Missing> {
     missing().or_else(|| PgBouncer::find().err())
 }
@@ -598,6 +606,68 @@ fn behind_pgbouncer(runtime: &Runtime) -> Result<(), Failed> {
         }
         let left = here.list_for_user("bob", None, 100).await?.sessions;
         assert!(left.is_empty(), "{} logins from before", left.len());
+        Ok(())
+    })
+}
+
+fn full(runtime: &Runtime) -> Result<(), Failed> {
+    let postgres = Postgres::start_with_small_disk(2_048)?;
+    runtime.block_on(async {
+        let administrator = administrator(&postgres).await?;
+        for make in [
+            format!(
+                "CREATE TABLESPACE small LOCATION '{}'",
+                postgres.small().display()
+            ),
+            "ALTER DATABASE postgres SET default_tablespace = small".into(),
+        ] {
+            administrator.batch_execute(&make).await?;
+        }
+        let ballast = "CREATE TABLE ballast TABLESPACE small AS
+                       SELECT repeat('x', 1000) FROM generate_series(1, 200)";
+        administrator.batch_execute(ballast).await?;
+        let store = connect(&postgres.url()).await?;
+        let sessions = sessions(store.clone())?;
+        let (one, session) = sessions.create("alice").await?;
+        let (all, _) = sessions.create("bob").await?;
+        sessions.revoke_all_for_user("nobody").await?;
+        // So that the server cannot make it smaller.
+        let mut number = 1_u32;
+        let large: Vec<u8> = (0..3_000)
+            .map(|_| {
+                number = number.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (number >> 24) as u8
+            })
+            .collect();
+        let mut created = Vec::new();
+        let error = loop {
+            let new = NewSession::for_user(created.len() as u64).data(large.clone());
+            match sessions.create(new).await {
+                Ok((token, _)) => created.push(token),
+                Err(error) => break error,
+            }
+            assert!(created.len() < 2_000, "there is room for all");
+        };
+        assert_eq!(error.kind(), ErrorKind::Full, "{error:?}");
+        for token in &created {
+            assert!(is_live(&sessions, token).await?);
+        }
+        assert!(sessions.revoke(session.id()).await?);
+        assert_eq!(sessions.revoke_all_for_user("bob").await?, 1);
+        let ended = sessions.revoke_everything().await?;
+        assert_eq!(ended, created.len() as u64);
+        for token in [&one, &all].into_iter().chain(&created) {
+            assert!(!is_live(&sessions, token).await?);
+        }
+        // What was ended is removed, and with a little room the server finds its own again.
+        sessions.sweep(Default::default()).await?;
+        administrator.batch_execute("DROP TABLE ballast").await?;
+        administrator
+            .batch_execute("VACUUM revocable.sessions")
+            .await?;
+        let new = NewSession::for_user(1_u64).data(large);
+        let (again, _) = sessions.create(new).await?;
+        assert!(is_live(&sessions, &again).await?);
         Ok(())
     })
 }

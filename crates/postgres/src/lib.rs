@@ -77,7 +77,8 @@
 //! | somebody locks the tables or a session | `Unavailable` after the time-out: nothing was done | |
 //! | the connection is lost, or the server says nothing at all | `UnknownOutcome` for writes; lookups are tried once more | repeat the call |
 //! | a deadlock or a serialization failure, by what others do to the tables | none: tried again, up to 8 times | |
-//! | no room on the disk | `Full`, if the server says so; it may stop instead | |
+//! | no room on the disk for the tables | `Full` | nobody can log in; lookups and revocations go on, a `revoke_all_for_user` as long as it finds room for the user's position |
+//! | no room for the server's log | it stops: `Unavailable` | |
 //! | a damaged record, or a damaged page of the server's | `Corrupt` for that session | it can be revoked and counts for no cap; listings, sweeps and revoke-alls go on past a damaged record |
 //! | the row of `meta` or of `positions` was deleted | `Corrupt` | nobody gets in without `meta`, nobody logs in without `positions`, until `revoke_everything`, which mends them; a session can be revoked |
 //! | the tables were made again | the sessions are gone | logins from before are refused, and a cache empties itself |

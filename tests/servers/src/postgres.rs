@@ -51,6 +51,8 @@ pub struct Postgres {
     settings: Vec<String>,
     port: u16,
     process: Option<Process>,
+    /// Mounts a file system of this size for the server alone.
+    small_kib: Option<u32>,
 }
 
 impl Postgres {
@@ -81,10 +83,45 @@ impl Postgres {
     ///
     /// If it does not start.
     pub fn start(settings: &[&str]) -> Result<Self, Missing> {
-        Self::start_in(
-            tempfile::tempdir().expect("a temporary folder can be made"),
-            settings,
-        )
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        Self::start_in(folder, settings, None)
+    }
+
+    /// Starts a server which has a [file system](Self::small) of this size beside its
+    /// own.
+    ///
+    /// # Errors
+    ///
+    /// If it is not installed, or this process may not mount one.
+    ///
+    /// # Panics
+    ///
+    /// If it does not start.
+    pub fn start_with_small_disk(kib: u32) -> Result<Self, Missing> {
+        Self::may_mount()?;
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        fs::create_dir(folder.path().join("small")).expect("a folder can be made");
+        Self::start_in(folder, &[], Some(kib))
+    }
+
+    /// Whether this process may mount for one that it starts.
+    ///
+    /// # Errors
+    ///
+    /// If not.
+    pub fn may_mount() -> Result<(), Missing> {
+        let mounted = Command::new("unshare")
+            .args(["-m", "sh", "-c", "mount -t tmpfs tmpfs /mnt"])
+            .output();
+        match mounted {
+            Ok(output) if output.status.success() => Ok(()),
+            _ => Err(Missing("a right to mount file systems".into())),
+        }
+    }
+
+    /// The folder of the small file system, as the server sees it.
+    pub fn small(&self) -> PathBuf {
+        self.folder.path().join("small")
     }
 
     /// The same, which takes encrypted connections too.
@@ -112,10 +149,14 @@ impl Postgres {
             &format!("ssl_cert_file={certificate}"),
             &format!("ssl_key_file={key}"),
         ];
-        Self::start_in(folder, &settings)
+        Self::start_in(folder, &settings, None)
     }
 
-    fn start_in(folder: TempDir, settings: &[&str]) -> Result<Self, Missing> {
+    fn start_in(
+        folder: TempDir,
+        settings: &[&str],
+        small_kib: Option<u32>,
+    ) -> Result<Self, Missing> {
         let installed = Self::find()?;
         give(&installed.setpriv, folder.path());
         let mut postgres = Self {
@@ -124,6 +165,7 @@ impl Postgres {
             settings: settings.iter().map(ToString::to_string).collect(),
             port: 0,
             process: None,
+            small_kib,
         };
         postgres.make();
         // Somebody else may take the port first.
@@ -155,8 +197,23 @@ impl Postgres {
     }
 
     fn try_start(&mut self) -> io::Result<()> {
-        let (program, before) = as_owner(&self.installed.setpriv, &self.installed.postgres);
-        let mut arguments = before;
+        let (mut program, mut arguments) =
+            as_owner(&self.installed.setpriv, &self.installed.postgres);
+        if let Some(kib) = self.small_kib {
+            let of = self.installed.setpriv.as_ref();
+            let of = of.map_or(String::new(), |(_, of)| {
+                format!(",uid={},gid={},mode=700", of.user, of.group)
+            });
+            let mount =
+                format!("mount -t tmpfs -o size={kib}k{of} tmpfs \"$1\"; shift; exec \"$@\"");
+            let small = self.small().display().to_string();
+            let mut before = ["-m", "sh", "-ec", &mount, "sh", &small]
+                .map(String::from)
+                .to_vec();
+            before.push(program.display().to_string());
+            before.append(&mut arguments);
+            (program, arguments) = ("unshare".into(), before);
+        }
         arguments.extend(["-D".into(), self.data().display().to_string()]);
         arguments.extend(["-p".into(), self.port.to_string()]);
         for setting in SETTINGS
