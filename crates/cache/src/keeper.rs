@@ -1,18 +1,16 @@
 //! Follows what is announced in a store that several machines share.
 
-use std::collections::{HashSet, VecDeque};
+use std::convert::Infallible;
 use std::future::Future;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use getrandom::SysRng;
 use getrandom::rand_core::TryRng;
-use revocable_core::{
-    EndListeners, EndReason, Ended, Error, ErrorKind, Feed, Mark, Notice, Result, SessionId,
-    SessionStore,
-};
+use revocable_core::{EndListeners, Error, ErrorKind, Feed, Mark, Notice, Result, SessionStore};
 
 use crate::entries::Entries;
+use crate::inquiries::Inquiries;
 use crate::lease::{Instants, Lease};
 
 /// Marks sent a term: two may go astray, or take most of a term, and the lease
@@ -25,8 +23,8 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(5);
 /// Between two marks, and between two attempts to subscribe, at the most.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// Sessions that are looked up between two looks at the feed.
-const LOOKUPS_A_STEP: usize = 64;
+/// Notices that are heard between two looks at what else there is to do.
+const NOTICES_A_STEP: usize = 1024;
 
 /// What is known of others by what they announced.
 #[derive(Debug)]
@@ -89,9 +87,10 @@ impl<S: SessionStore> Keeper<S> {
         F: Future<Output = ()>,
     {
         let mut pause = SHORTEST_PAUSE;
+        let mut inquiries = Inquiries::default();
         loop {
             let mut stood = false;
-            match self.follow(&mut stood).await {
+            match self.follow(&mut inquiries, &mut stood).await {
                 End::Dropped => return,
                 End::Gap(error) => {
                     tracing::warn!(
@@ -113,126 +112,79 @@ impl<S: SessionStore> Keeper<S> {
     }
 
     /// Follows one feed to its end. Says whether it brought back a mark.
-    async fn follow(&self, stood: &mut bool) -> End {
-        match self.try_follow(stood).await {
+    async fn follow(&self, inquiries: &mut Inquiries, stood: &mut bool) -> End {
+        match self.try_follow(inquiries, stood).await {
             Ok(never) => match never {},
             Err(end) => end,
         }
     }
 
-    async fn try_follow(&self, stood: &mut bool) -> Result<std::convert::Infallible, End> {
+    async fn try_follow(
+        &self,
+        inquiries: &mut Inquiries,
+        stood: &mut bool,
+    ) -> Result<Infallible, End> {
         let Parts { store, .. } = self.parts()?;
         let mut feed = store.follow().await?;
         drop(store);
-        // What was loaded before there was this subscription may have been revoked
-        // before it, and nobody told.
-        self.parts()?.entries.forget_everything();
+        {
+            let parts = self.parts()?;
+            // What was loaded before there was this subscription may have been revoked
+            // before it, and nobody told.
+            parts.entries.forget_everything();
+            inquiries.after_gap(&parts.announced.listeners);
+        }
         let mut marks = Marks::default();
-        let mut inquiries = VecDeque::from([self.inquiry(None)?]);
         loop {
             let mut wait = {
                 let parts = self.parts()?;
-                marks
-                    .send_if_due(&mut *feed, &parts.announced.lease)
-                    .await?
+                let lease = &parts.announced.lease;
+                let wait = marks.send_if_due(&mut *feed, lease).await?;
+                let listeners = &parts.announced.listeners;
+                match inquiries.step(&*parts.store, listeners).await {
+                    true => Duration::ZERO,
+                    false => wait,
+                }
             };
-            if self.inquire(&mut inquiries).await? {
+            // All that are there: while sessions are looked up they come in.
+            for _ in 0..NOTICES_A_STEP {
+                let Some(notice) = feed.next(wait).await? else {
+                    break;
+                };
                 wait = Duration::ZERO;
-            }
-            let Some(notice) = feed.next(wait).await? else {
-                continue;
-            };
-            match notice {
-                Notice::Mark(mark) => {
+                if let Notice::Mark(mark) = notice {
                     if let Some(sent) = marks.returned(mark) {
                         self.parts()?.announced.lease.give(sent);
                         *stood = true;
                     }
+                } else {
+                    hear(notice, &self.parts()?, inquiries);
                 }
-                Notice::Ended { ended, own } => {
-                    let parts = self.parts()?;
-                    for ended in &ended {
-                        parts.entries.forget(ended.id);
-                    }
-                    if !own {
-                        parts.announced.listeners.ended(&ended);
-                    }
-                }
-                Notice::Changed(id) => self.parts()?.entries.forget(id),
-                Notice::EverythingEnded { count, reason, own } => {
-                    self.parts()?.entries.forget_everything();
-                    if !own {
-                        inquiries.push_back(self.inquiry(Some((count, reason)))?);
-                    }
-                }
-                // What a newer version of the trait tells of may be anything.
-                _ => self.parts()?.entries.forget_everything(),
             }
         }
     }
+}
 
-    /// Begins to look after the sessions that are watched: after a gap, or since
-    /// others ended so many for this reason.
-    fn inquiry(&self, everything: Option<(u64, EndReason)>) -> Result<Inquiry, End> {
-        Ok(Inquiry {
-            everything,
-            // Whatever is watched only later was looked up since.
-            left: self.parts()?.announced.listeners.watched(),
-            gone: HashSet::new(),
-        })
-    }
-
-    /// Goes on with the first inquiry, as far as a step goes: a connection may be
-    /// watched for each of a hundred thousand sessions, and marks and notices
-    /// must not wait for all of them. Whether there is more to do.
-    async fn inquire(&self, inquiries: &mut VecDeque<Inquiry>) -> Result<bool, End> {
-        let Some(inquiry) = inquiries.front_mut() else {
-            return Ok(false);
-        };
-        let parts = self.parts()?;
-        for _ in 0..LOOKUPS_A_STEP {
-            let Some(id) = inquiry.left.pop() else {
-                break;
-            };
-            match parts.store.lookup(id).await {
-                Ok(None) => {
-                    inquiry.gone.insert(id);
-                }
-                Ok(Some(_)) => {}
-                // It is there, and nobody can use it.
-                Err(error) if error.kind() == ErrorKind::Corrupt => {}
-                Err(error) => return Err(error.into()),
+fn hear<S>(notice: Notice, parts: &Parts<S>, inquiries: &mut Inquiries) {
+    let listeners = &parts.announced.listeners;
+    match notice {
+        Notice::Ended { ended, own } => {
+            for ended in &ended {
+                parts.entries.forget(ended.id);
+            }
+            if !own {
+                listeners.ended(&ended);
             }
         }
-        if inquiry.left.is_empty()
-            && let Some(inquiry) = inquiries.pop_front()
-        {
-            inquiry.tell(&parts.announced.listeners);
+        Notice::Changed(id) => parts.entries.forget(id),
+        Notice::EverythingEnded { count, reason, own } => {
+            parts.entries.forget_everything();
+            if !own {
+                inquiries.everything_ended(listeners, count, reason);
+            }
         }
-        Ok(!inquiries.is_empty())
-    }
-}
-
-/// Which of the watched sessions are no more: nobody heard how they ended.
-struct Inquiry {
-    everything: Option<(u64, EndReason)>,
-    left: Vec<SessionId>,
-    gone: HashSet<SessionId>,
-}
-
-impl Inquiry {
-    fn tell(self, listeners: &EndListeners) {
-        if let Some((count, reason)) = self.everything {
-            let is_there = |id: SessionId| !self.gone.contains(&id);
-            listeners.everything_before_ended(count, reason, is_there);
-        } else {
-            let ended = self.gone.into_iter().map(|id| Ended {
-                id,
-                user: None,
-                reason: EndReason::Unknown,
-            });
-            listeners.ended(&ended.collect::<Vec<_>>());
-        }
+        // What a newer version of the trait tells of may be anything.
+        _ => parts.entries.forget_everything(),
     }
 }
 

@@ -9,6 +9,7 @@
 //!             ├─ foreign   what others wrote to a store that counts it
 //!             ├─ lease     for how long what others announced is known
 //!             └─ keeper    follows what they announce
+//!                 └─ inquiries  how sessions ended of which nobody has heard
 //! ```
 
 #[cfg(doctest)]
@@ -22,6 +23,7 @@ mod capacity;
 mod carry;
 mod entries;
 mod foreign;
+mod inquiries;
 mod keeper;
 mod lease;
 mod stamps;

@@ -1,5 +1,6 @@
 //! A store that other machines write to, and that announces what they do.
 
+use std::collections::HashSet;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
@@ -383,6 +384,84 @@ fn a_lease_does_not_wait_for_all_that_is_watched() {
         machine.keep();
     }
     assert_eq!(told(&watcher), [(ids[0], EndReason::Unknown)]);
+}
+
+#[test]
+fn notices_do_not_wait_for_all_that_is_watched() {
+    let mut machine = Machine::new();
+    let ids: Vec<_> = (0..1_000)
+        .map(|_| {
+            let session = record("alice");
+            block_on(machine.network.memory.create(request(session.clone()))).unwrap();
+            session.id
+        })
+        .collect();
+    let watcher = watch(&machine, &ids);
+    machine.network.slow.store(true, Ordering::SeqCst);
+    machine.keep();
+    for id in &ids[..200] {
+        revoke_elsewhere(&machine, *id);
+    }
+    // A lookup takes two polls: this is as long as some hundred take.
+    for _ in 0..200 {
+        machine.keep();
+    }
+    let mut heard = told(&watcher);
+    heard.retain(|(_, reason)| *reason == EndReason::LoggedOut);
+    assert_eq!(heard.len(), 200);
+}
+
+#[test]
+fn a_lookup_without_an_answer_ends_no_feed_and_comes_again() {
+    let mut machine = Machine::new();
+    let ids: Vec<_> = (0..100).map(|_| cached(&mut machine).id).collect();
+    let watcher = watch(&machine, &ids);
+    machine.network.cut();
+    machine.keep();
+    for id in &ids {
+        block_on(machine.network.memory.revoke(*id, EndReason::LoggedOut)).unwrap();
+    }
+    machine.network.mute.store(true, Ordering::SeqCst);
+    machine.advance(MOMENT);
+    machine.keep();
+    let subscription = machine.network.line.lock().unwrap().number;
+    for _ in 0..10 {
+        machine.advance(TERM / 3);
+        machine.keep();
+    }
+    assert_eq!(told(&watcher), []);
+    let number = machine.network.line.lock().unwrap().number;
+    assert_eq!(number, subscription, "the feed was left");
+    machine.network.mute.store(false, Ordering::SeqCst);
+    machine.advance(TERM / 3);
+    machine.keep();
+    assert_eq!(told(&watcher).len(), ids.len());
+}
+
+#[test]
+fn however_short_the_feeds_each_session_has_its_turn() {
+    let mut machine = Machine::new();
+    let ids: Vec<_> = (0..1_000).map(|_| cached(&mut machine).id).collect();
+    let watcher = watch(&machine, &ids);
+    machine.network.cut();
+    machine.keep();
+    for id in &ids {
+        block_on(machine.network.memory.revoke(*id, EndReason::LoggedOut)).unwrap();
+    }
+    machine.network.slow.store(true, Ordering::SeqCst);
+    let mut heard = HashSet::new();
+    for _ in 0..30 {
+        machine.network.cut();
+        machine.advance(TERM * 2);
+        // Enough for some steps, and not for all.
+        for _ in 0..150 {
+            machine.keep();
+        }
+        let told = told(&watcher);
+        assert!(told.len() < ids.len());
+        heard.extend(told);
+    }
+    assert_eq!(heard.len(), ids.len());
 }
 
 #[test]

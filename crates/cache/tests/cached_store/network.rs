@@ -41,7 +41,7 @@ pub(crate) struct Line {
     /// What a message takes.
     pub(crate) delay: Duration,
     /// Of the subscription that there is; one of before hears nothing.
-    number: u64,
+    pub(crate) number: u64,
 }
 
 /// The store and the lines to those who follow it.
@@ -53,6 +53,8 @@ pub(crate) struct Network {
     pub(crate) unreachable: AtomicBool,
     /// Loads stop after they have read, until they are polled again.
     pub(crate) slow: AtomicBool,
+    /// Lookups have no answer; all else has.
+    pub(crate) mute: AtomicBool,
 }
 
 impl Network {
@@ -63,6 +65,7 @@ impl Network {
             line: Mutex::default(),
             unreachable: AtomicBool::new(false),
             slow: AtomicBool::new(false),
+            mute: AtomicBool::new(false),
         })
     }
 
@@ -162,11 +165,15 @@ impl SessionStore for Node {
     }
     async fn lookup(&self, id: SessionId) -> Result<Option<Arc<Record>>> {
         self.0.check()?;
+        if self.0.mute.load(Ordering::SeqCst) {
+            return Err(unreachable());
+        }
         let found = self.0.memory.lookup(id).await;
         if self.0.slow.load(Ordering::SeqCst) {
             let mut first = true;
-            poll_fn(|_| {
+            poll_fn(|context| {
                 if std::mem::take(&mut first) {
+                    context.waker().wake_by_ref();
                     return Poll::Pending;
                 }
                 Poll::Ready(())
