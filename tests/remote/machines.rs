@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use libtest_mimic::Failed;
 use revocable::{
-    CachedStore, Change, ChangeKind, ErrorKind, Liveness, NewSession, SessionStore, Sessions,
-    SweepRequest, Token,
+    CachedStore, Change, ChangeKind, ErrorKind, Liveness, NewSession, Notice, SessionStore,
+    Sessions, SweepRequest, Token,
 };
 use revocable_test_servers::Proxy;
 
@@ -29,6 +29,14 @@ pub(crate) fn cached(store: impl SessionStore) -> revocable::Result<Sessions> {
 
 pub(crate) async fn is_live(sessions: &Sessions, token: &Token) -> revocable::Result<bool> {
     Ok(sessions.lookup(token).await?.is_some())
+}
+
+/// What is announced comes back to who announces it.
+pub(crate) async fn hears_itself(store: &impl SessionStore) -> revocable::Result<()> {
+    let mut feed = store.follow().await?;
+    feed.mark([1; 16]).await?;
+    assert_eq!(feed.next(PATIENCE).await?, Some(Notice::Mark([1; 16])));
+    Ok(())
 }
 
 pub(crate) fn refused_login<T>(login: revocable::Result<T>) -> Option<ErrorKind> {

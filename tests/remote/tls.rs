@@ -5,12 +5,12 @@ use std::env;
 use std::process::{Command, Output};
 
 use libtest_mimic::Failed;
-use revocable::{PostgresStore, RedisStore, SessionStore};
+use revocable::{PostgresStore, RedisStore};
 use revocable_test_servers::{Certificates, Missing, Postgres, Redis, free_port};
 use tokio::runtime::Runtime;
 
 use crate::Run;
-use crate::machines::{is_live, sessions};
+use crate::machines::{hears_itself, is_live, sessions};
 
 pub(crate) const REDIS: &[(&str, Run)] = &[(
     "redis::an_encrypted_connection_needs_a_server_that_is_trusted",
@@ -44,7 +44,7 @@ pub(crate) fn client() {
             sessions(RedisStore::connect(&address).await?)?
         } else {
             let store = PostgresStore::connect(&address).await?;
-            store.follow().await?.mark([1; 16]).await?;
+            hears_itself(&store).await?;
             sessions(store)?
         };
         let (token, session) = sessions.create("alice").await?;

@@ -15,6 +15,12 @@ use crate::fault::{Failure, configuration};
 /// Messages that nobody has fetched. Whoever is so far behind begins anew.
 const WAITING: usize = 4096;
 
+/// Of a connection that is not used, until it is asked whether it is there.
+const KEEPALIVE: Duration = Duration::from_secs(4);
+
+/// For what was sent and is not acknowledged: half of that at the least.
+const SHORTEST_SILENCE: Duration = Duration::from_secs(1);
+
 /// An address, and whether connections to it are encrypted.
 #[derive(Clone)]
 pub(crate) struct Place {
@@ -47,12 +53,40 @@ impl Place {
         Ok(Self { config, tls })
     }
 
+    /// Notices a server that is gone, and does not try the first of several for all the
+    /// time there is. What the address says of this stays.
+    pub(crate) fn with_bounds(mut self, timeout: Duration) -> Self {
+        let config = &mut self.config;
+        let addresses = config.get_hosts().len().max(config.get_hostaddrs().len());
+        if let Ok(others @ 1..) = u32::try_from(addresses.saturating_sub(1))
+            && config.get_connect_timeout().is_none()
+        {
+            config.connect_timeout(timeout / (others + 2));
+        }
+        // Two hours, which is the system's, unless told otherwise.
+        if config.get_keepalives_idle() >= Duration::from_secs(2 * 60 * 60) {
+            config.keepalives_idle(KEEPALIVE);
+        }
+        if config.get_keepalives_interval().is_none() {
+            config.keepalives_interval(KEEPALIVE / 2);
+        }
+        if config.get_keepalives_retries().is_none() {
+            config.keepalives_retries(2);
+        }
+        if config.get_tcp_user_timeout().is_none() {
+            config.tcp_user_timeout(2 * timeout.max(SHORTEST_SILENCE));
+        }
+        self
+    }
+
     /// Has the server give up what takes longer, and begin transactions as the store
     /// needs them.
     pub(crate) fn with_session(mut self, longest: Duration) -> Self {
-        let ms = longest.as_millis().max(1);
-        let own =
-            format!("-c statement_timeout={ms} -c default_transaction_isolation=read\\ committed");
+        let ms = longest.as_millis().clamp(1, 1 << 30);
+        let own = format!(
+            "-c statement_timeout={ms} -c lock_timeout={ms} \
+             -c default_transaction_isolation=read\\ committed"
+        );
         let options = match self.config.get_options() {
             Some(options) => format!("{options} {own}"),
             None => own,

@@ -95,10 +95,11 @@ async fn look(
     let mut seen = Vec::new();
     let mut live = Vec::new();
     for (id, found) in list::sessions(server, user, None, None).await? {
-        seen.extend_from_slice(id.as_bytes());
+        seen.extend_from_slice(&id.0);
         seen.extend_from_slice(&found.stamp.to_be_bytes());
         // A damaged one nobody can present.
-        if let Ok(record) = found.record(id)
+        if let Some(id) = id.session()
+            && let Ok(record) = found.record(id)
             && is_live(&record)
         {
             live.push((id, record.last_seen_ms));

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use deadpool_postgres::{Object, Pool};
 use revocable_core::Result;
+use tokio::runtime::Handle;
 use tokio::time::timeout;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
-use crate::fault::Failure;
-use crate::statements::Statement;
+use crate::fault::{Failure, unavailable};
+use crate::statements::{IS_REPLICA, Statement};
 
 /// How often a statement is sent that the server rolls back because of others.
 const ATTEMPTS: usize = 8;
@@ -35,24 +36,29 @@ impl Limits {
 pub(crate) struct Link {
     pool: Pool,
     limits: Limits,
+    runtime: Handle,
 }
 
 pub(crate) type Parameters<'a> = &'a [&'a (dyn ToSql + Sync)];
 
 impl Link {
-    pub(crate) fn new(pool: Pool, limits: Limits) -> Self {
-        Self { pool, limits }
+    pub(crate) fn new(pool: Pool, limits: Limits, runtime: Handle) -> Self {
+        Self {
+            pool,
+            limits,
+            runtime,
+        }
     }
 
-    /// The rows of a statement that changes nothing.
+    /// The rows of a statement that changes nothing, from the primary.
     pub(crate) async fn read(
         &self,
         statement: &Statement,
         parameters: Parameters<'_>,
     ) -> Result<Vec<Row>> {
         match self.send(statement, parameters).await {
-            // Another connection may be whole.
-            Err(Failure::Lost(_)) => self.send(statement, parameters).await,
+            // Another connection may be whole, or lead to the primary.
+            Err(Failure::Lost(_) | Failure::Replica(_)) => self.send(statement, parameters).await,
             outcome => outcome,
         }
         .map_err(Failure::reading)
@@ -92,14 +98,22 @@ impl Link {
             .await
             .map_err(|_| Failure::connecting_took_too_long())?
             .map_err(Failure::no_connection)?;
-        let asked = self.ask(&client, statement, parameters);
-        let outcome = match timeout(self.limits.answer(), asked).await {
-            Ok(answer) => answer.map_err(Failure::of),
-            Err(_) => Err(Failure::Late),
+        let mut busy = Busy {
+            client: Some(client),
+            runtime: &self.runtime,
         };
+        let Some(client) = &busy.client else {
+            return Err(Failure::Late);
+        };
+        let asked = self.ask(client, statement, parameters);
+        let answer = timeout(self.limits.answer(), asked)
+            .await
+            .map_err(|_| Failure::Late)?;
+        let outcome = answer.map_err(Failure::of).and_then(of_the_primary);
+        let client = busy.client.take();
         if outcome.as_ref().is_err_and(Failure::is_connections_end) {
             // Ends it, and what is prepared on it.
-            drop(Object::take(client));
+            drop(client.map(Object::take));
         }
         outcome
     }
@@ -122,5 +136,40 @@ impl Link {
             .zip(statement.types.iter().cloned())
             .collect();
         client.query_typed(&statement.text, &typed).await
+    }
+}
+
+/// The rows, unless a replica says that they are its own.
+fn of_the_primary(rows: Vec<Row>) -> Result<Vec<Row>, Failure> {
+    let says_so = |row: &Row| {
+        let last = row.len().checked_sub(1)?;
+        let tells = row.columns()[last].name() == IS_REPLICA;
+        tells.then(|| row.try_get(last).unwrap_or(true))
+    };
+    if rows.first().and_then(says_so) == Some(true) {
+        let message = "the server is a replica: it does not know what was revoked last";
+        return Err(Failure::Replica(unavailable(message)));
+    }
+    Ok(rows)
+}
+
+/// A connection on which an answer is waited for.
+///
+/// Whoever waits may go, or give up. The server may still be at it, and whoever came next
+/// would wait behind it; and if it were left alone, a server that hangs would get new
+/// connections for as long as it is asked. So it keeps its place in the pool until the
+/// answer is there or it is lost.
+struct Busy<'a> {
+    client: Option<Object>,
+    runtime: &'a Handle,
+}
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        if let Some(client) = self.client.take() {
+            // Answered after all that was sent before.
+            self.runtime
+                .spawn(async move { client.batch_execute("").await });
+        }
     }
 }

@@ -18,11 +18,11 @@ pub(crate) async fn page(
     let mut found = sessions(server, user, after, Some(limit.saturating_add(1))).await?;
     let more = found.len() > limit;
     found.truncate(limit);
-    let mut page = Page {
-        next: found.last().filter(|_| more).map(|(id, _)| *id),
-        ..Page::default()
-    };
+    let mut page = Page::default();
     for (id, found) in found {
+        // The tables take no others.
+        let Some(id) = id.session() else { continue };
+        page.next = Some(id).filter(|_| more);
         match found.record(id) {
             Ok(record) if record.user == *user => page.records.push(record),
             _ => page.damaged.push(id),
@@ -37,7 +37,7 @@ pub(crate) async fn sessions(
     user: &UserId,
     after: Option<SessionId>,
     limit: Option<usize>,
-) -> Result<Vec<(SessionId, Found)>> {
+) -> Result<Vec<(Uuid, Found)>> {
     let after = after.map_or(LOWEST, Uuid::of);
     let limit = limit.map(|limit| i64::try_from(limit).unwrap_or(i64::MAX));
     let rows = server
@@ -50,8 +50,7 @@ pub(crate) async fn sessions(
     }
     let mut sessions = Vec::new();
     for row in &rows {
-        let id = get::<Option<Uuid>>(row, 0)?.and_then(Uuid::session);
-        if let Some(id) = id
+        if let Some(id) = get(row, 0)?
             && let Some(found) = Found::in_row(row, 1)?
         {
             sessions.push((id, found));

@@ -12,19 +12,7 @@
 //! Bytes are in hexadecimal, the user's too.
 
 use revocable_core::{EndReason, Ended, Mark, Notice, SessionId, UserId};
-use revocable_remote::Instance;
-
-/// What a message says.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Message {
-    Notice(Notice),
-    /// A mark, by whom, and in which life of the data.
-    Mark {
-        by: Instance,
-        mark: Mark,
-        life: String,
-    },
-}
+use revocable_remote::{Instance, Message};
 
 /// A mark, to be followed by the life of the data.
 pub(crate) fn mark(by: &Instance, mark: &Mark) -> String {
@@ -76,7 +64,7 @@ pub(crate) fn read(message: &str, me: &Instance) -> Option<Message> {
             return Some(Message::Mark {
                 by,
                 mark: bytes(mark)?,
-                life: life.to_owned(),
+                life: life.into(),
             });
         }
         _ => return None,

@@ -149,26 +149,21 @@ impl PostgresStoreBuilder {
             timeout: self.timeout,
             prepares: !self.is_pooled,
         };
-        let (reads, writes, own) = match &self.from {
-            From::Pool(pool) => (pool.clone(), pool.clone(), None),
+        let (reads, writes, marks, own) = match &self.from {
+            From::Pool(pool) => (pool.clone(), pool.clone(), pool.clone(), None),
             From::Address(url) => {
-                let place = Place::parse(url)?;
-                if self.is_pooled {
-                    let pool = |size| place.pool(size);
-                    (pool(self.connections)?, pool(self.connections)?, None)
+                let place = Place::parse(url)?.with_bounds(self.timeout);
+                let (made, own) = if self.is_pooled {
+                    (place, None)
                 } else {
-                    let made = place.clone().with_session(self.timeout);
-                    let pool = |size| made.pool(size);
-                    (
-                        pool(self.connections)?,
-                        pool(self.connections)?,
-                        Some(place),
-                    )
-                }
+                    (place.clone().with_session(self.timeout), Some(place))
+                };
+                let pool = || made.pool(self.connections);
+                (pool()?, pool()?, made.pool(1)?, own)
             }
         };
         let announces = match &self.announcements {
-            Some(url) => Some(Place::parse(url)?),
+            Some(url) => Some(Place::parse(url)?.with_bounds(self.timeout)),
             None => own,
         };
         let ms = self.timeout.as_millis().clamp(1, 1 << 30);
@@ -181,8 +176,9 @@ impl PostgresStoreBuilder {
         .unwrap_or_else(|_| Err(Failure::connecting_took_too_long().reading()))?;
         let server = Server {
             statements: Statements::of(&self.schema),
-            reads: Link::new(reads, limits),
-            writes: Link::new(writes, limits),
+            reads: Link::new(reads, limits, runtime.clone()),
+            writes: Link::new(writes, limits, runtime.clone()),
+            marks: Link::new(marks, limits, runtime.clone()),
             patience: ms.to_string(),
             limits,
             announces,

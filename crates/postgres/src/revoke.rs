@@ -14,12 +14,17 @@ pub(crate) async fn revoke(
     id: SessionId,
     reason: EndReason,
 ) -> Result<Option<Ended>> {
-    let (statement, instance) = (&server.statements.revoke, &server.local.instance[..]);
     let rows = server
         .writes
         .write(
-            statement,
-            &[&server.patience, &instance, &Uuid::of(id), &reason.as_str()],
+            &server.statements.revoke,
+            &[
+                &server.patience,
+                &&server.local.instance[..],
+                &number(id.bucket()),
+                &Uuid::of(id),
+                &reason.as_str(),
+            ],
         )
         .await?;
     let user: Option<&str> = rows.first().map_or(Ok(None), |row| get(row, 0))?;

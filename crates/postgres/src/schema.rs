@@ -1,8 +1,9 @@
 //! The schema: its name, its SQL, and how it is made.
 
-use deadpool_postgres::Pool;
+use deadpool_postgres::{Client, Pool};
 use revocable_core::{Error, Result};
 use tokio_postgres::error::SqlState;
+use tokio_postgres::{SimpleQueryMessage, SimpleQueryRow};
 
 use crate::fault::{Failure, configuration};
 
@@ -64,7 +65,8 @@ enum Found {
     Current,
 }
 
-/// Makes what is not there, or says that it is not.
+/// Makes what is not there, or says that it is not. All of it by texts alone: nothing is
+/// prepared on a connection that somebody behind PgBouncer gets next.
 pub(crate) async fn prepare(pool: &Pool, name: &str, makes: bool) -> Result<()> {
     let mut client = pool
         .get()
@@ -81,11 +83,11 @@ pub(crate) async fn prepare(pool: &Pool, name: &str, makes: bool) -> Result<()> 
     }
     let making = client.transaction().await.map_err(reading)?;
     // Others that start at the same time wait, and find it made. Any number will do.
-    let lock = "SELECT pg_advisory_xact_lock(hashtext('revocable'), hashtext($1))";
-    making.execute(lock, &[&name]).await.map_err(reading)?;
-    let exists = "SELECT to_regclass($1 || '.meta') IS NOT NULL, to_regnamespace($1) IS NOT NULL";
-    let row = making.query_one(exists, &[&name]).await.map_err(reading)?;
-    let (has_tables, has_schema): (bool, bool) = (row.get(0), row.get(1));
+    let lock = format!("SELECT pg_advisory_xact_lock(hashtext('revocable'), hashtext('{name}'))");
+    making.batch_execute(&lock).await.map_err(reading)?;
+    let exists = format!("SELECT to_regnamespace('{name}'), to_regclass('{name}.meta')");
+    let there = making.simple_query(&exists).await.map_err(reading)?;
+    let [has_schema, has_tables] = [0, 1].map(|at| rows(&there).any(|row| row.get(at).is_some()));
     let mut sql = String::new();
     if !has_schema {
         sql += &format!("CREATE SCHEMA {name};\n");
@@ -98,26 +100,30 @@ pub(crate) async fn prepare(pool: &Pool, name: &str, makes: bool) -> Result<()> 
     making.commit().await.map_err(reading)
 }
 
-async fn look(client: &deadpool_postgres::Client, name: &str) -> Result<Found> {
+async fn look(client: &Client, name: &str) -> Result<Found> {
     let layout = format!("SELECT layout, functions FROM {name}.meta");
-    let rows = match client.query(&layout, &[]).await {
+    let answer = match client.simple_query(&layout).await {
         Err(error) if is_missing(&error) => return Ok(Found::Nothing),
-        rows => rows.map_err(reading)?,
+        answer => answer.map_err(reading)?,
     };
     // Where somebody has deleted it, everybody is refused until everything is revoked.
-    let Some(row) = rows.first() else {
+    let Some(row) = rows(&answer).next() else {
         return Ok(Found::Current);
     };
-    let (layout, functions): (i32, i32) = (row.get(0), row.get(1));
-    if layout > LAYOUT {
-        return Err(configuration(
+    let number = |at| row.get(at).and_then(|text| text.parse::<i32>().ok());
+    match (number(0), number(1)) {
+        (Some(..=LAYOUT), Some(FUNCTIONS..)) => Ok(Found::Current),
+        (Some(..=LAYOUT), Some(_)) => Ok(Found::OldFunctions),
+        _ => Err(configuration(
             "the store's tables were made by a newer version",
-        ));
+        )),
     }
-    Ok(if functions < FUNCTIONS {
-        Found::OldFunctions
-    } else {
-        Found::Current
+}
+
+fn rows(answer: &[SimpleQueryMessage]) -> impl Iterator<Item = &SimpleQueryRow> {
+    answer.iter().filter_map(|message| match message {
+        SimpleQueryMessage::Row(row) => Some(row),
+        _ => None,
     })
 }
 

@@ -20,6 +20,8 @@ pub(crate) struct Server {
     /// makes it.
     pub(crate) reads: Link,
     pub(crate) writes: Link,
+    /// What is sent here waits for all that is being announced, and nobody waits for it.
+    pub(crate) marks: Link,
     /// How long a write waits for a lock, in milliseconds.
     pub(crate) patience: String,
     pub(crate) limits: Limits,

@@ -1,15 +1,23 @@
 //! The statements, for a schema. All that write are functions of it.
 
+use std::sync::Arc;
+
 use tokio_postgres::types::Type;
 
 /// A statement and the types of its parameters.
+#[derive(Clone)]
 pub(crate) struct Statement {
-    pub(crate) text: String,
+    pub(crate) text: Arc<str>,
     pub(crate) types: &'static [Type],
 }
 
-/// With `{schema}` for its name. Where a query asks `meta`, an answer without a row
-/// says that this is lost, and never that a session is.
+/// The last column of what reads sessions or positions. One that was the primary may still
+/// answer on a connection from then, or a pool or PgBouncer may go to any server, and a replica
+/// does not know what was revoked since.
+pub(crate) const IS_REPLICA: &str = "is_replica";
+
+/// With `{schema}` for its name. Where a query asks `meta`, an answer without a row says that
+/// this is lost, and never that a session is.
 macro_rules! statements {
     ($($(#[$doc:meta])* $name:ident($($type:ident),*) = $text:literal;)*) => {
         pub(crate) struct Statements {
@@ -20,7 +28,7 @@ macro_rules! statements {
             pub(crate) fn of(schema: &str) -> Self {
                 Self {
                     $($name: Statement {
-                        text: $text.replace("{schema}", schema),
+                        text: $text.replace("{schema}", schema).into(),
                         types: &[$(Type::$type),*],
                     },)*
                 }
@@ -32,23 +40,24 @@ macro_rules! statements {
 statements! {
     /// ID.
     lookup(UUID) =
-        "SELECT s.record, s.data, s.stamp
+        "SELECT s.record, s.data, s.stamp, pg_is_in_recovery() AS is_replica
          FROM {schema}.meta m
          LEFT JOIN {schema}.sessions s ON s.id = $1 AND s.position >= m.since";
 
     /// User, and behind which ID and how many at most, if that is bounded.
     list(TEXT, UUID, INT8) =
-        "SELECT s.id, s.record, s.data, s.stamp
+        "SELECT s.id, s.record, s.data, s.stamp, pg_is_in_recovery() AS is_replica
          FROM {schema}.meta m
          LEFT JOIN {schema}.sessions s
              ON s.user_id = $1 AND s.id > $2 AND s.position >= m.since
          ORDER BY s.id LIMIT $3";
 
-    epoch() = "SELECT position FROM {schema}.positions";
+    epoch() = "SELECT position, pg_is_in_recovery() AS is_replica FROM {schema}.positions";
 
     /// Behind which ID, and how many at most. Those that have ended with everything, too.
     walk(UUID, INT8) =
-        "SELECT s.id, s.position < (SELECT m.since FROM {schema}.meta m), s.stamp, s.record
+        "SELECT s.id, s.position < (SELECT m.since FROM {schema}.meta m), s.stamp, s.record,
+             pg_is_in_recovery() AS is_replica
          FROM {schema}.sessions s WHERE s.id > $1 ORDER BY s.id LIMIT $2";
 
     create(TEXT, BYTEA, INT4, UUID, TEXT, INT8, BYTEA, BYTEA, INT8, BYTEA, UUID_ARRAY, BOOL) =
@@ -58,7 +67,8 @@ statements! {
     update(TEXT, UUID, INT8, INT8, BYTEA, BYTEA, BOOL, BOOL) =
         "SELECT {schema}.update_session($1, $2, $3, $4, $5, $6, $7, $8)";
 
-    revoke(TEXT, BYTEA, UUID, TEXT) = "SELECT {schema}.revoke_session($1, $2, $3, $4)";
+    revoke(TEXT, BYTEA, INT4, UUID, TEXT) =
+        "SELECT {schema}.revoke_session($1, $2, $3, $4, $5)";
 
     revoke_user(TEXT, BYTEA, INT4, TEXT, UUID, TEXT, INT8) =
         "SELECT taken, ended FROM {schema}.revoke_user($1, $2, $3, $4, $5, $6, $7)";
@@ -76,9 +86,9 @@ statements! {
 
     health(TEXT) = "SELECT {schema}.check_health($1)";
 
-    /// What goes before the life of the data.
+    /// What goes before the life of the data. A replica refuses it.
     mark(TEXT) =
         "SELECT pg_notify('{schema}_notices', $1 || encode(life, 'hex')) FROM {schema}.meta";
 
-    life() = "SELECT life FROM {schema}.meta";
+    life() = "SELECT life, pg_is_in_recovery() AS is_replica FROM {schema}.meta";
 }

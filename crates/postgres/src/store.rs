@@ -96,10 +96,18 @@ impl PostgresStore {
 impl SessionStore for PostgresStore {
     async fn create(&self, request: CreateRequest) -> Result<CreateOutcome> {
         request.validate()?;
-        let bucket = Some(request.record.id.bucket());
-        carried(&self.server, bucket, async move |server: Arc<Server>| {
-            create(&server, request).await
-        })
+        let (id, has_cap) = (request.record.id, request.cap.is_some());
+        let bucket = id.bucket();
+        carried(
+            &self.server,
+            Some(bucket),
+            async move |server: Arc<Server>| {
+                let outcome = create(&server, request).await;
+                let may_end = |other: SessionId| has_cap && other.bucket() == bucket && other != id;
+                settle(&server, &outcome, EndReason::Cap, may_end);
+                outcome
+            },
+        )
         .await
     }
 

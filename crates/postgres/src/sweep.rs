@@ -1,12 +1,15 @@
 //! A sweep of sessions and epochs, in steps, in the order of their keys.
 
+use std::sync::Arc;
+
 use revocable_core::{
     EndReason, Ended, Error, ErrorKind, Liveness, Result, SessionId, SweepCursor, SweepOutcome,
     SweepRequest, UserId,
 };
-use revocable_remote::write_touch;
+use revocable_remote::{settle, write_touch};
 
 use crate::fault::lost_meta;
+use crate::link::Parameters;
 use crate::server::{Server, get};
 use crate::stored::{LOWEST, Uuid, head};
 
@@ -79,7 +82,7 @@ struct Walked {
     behind: Option<Uuid>,
 }
 
-pub(crate) async fn step(server: &Server, request: SweepRequest) -> Result<SweepOutcome> {
+pub(crate) async fn step(server: &Arc<Server>, request: SweepRequest) -> Result<SweepOutcome> {
     let mut places = Places::of(request.cursor.as_ref())?;
     let mut outcome = SweepOutcome::default();
     let mut left = request.max_rows.get();
@@ -91,7 +94,7 @@ pub(crate) async fn step(server: &Server, request: SweepRequest) -> Result<Sweep
         outcome.examined += walked.examined;
         if !walked.over.is_empty() {
             let statement = &server.statements.remove_ended;
-            let parameters: crate::link::Parameters<'_> = &[&server.patience, &walked.over];
+            let parameters: Parameters<'_> = &[&server.patience, &walked.over];
             server.writes.write(statement, parameters).await?;
         }
         let expired = expired(server, walked.suspects, request.liveness).await?;
@@ -110,7 +113,12 @@ pub(crate) async fn step(server: &Server, request: SweepRequest) -> Result<Sweep
     Ok(outcome)
 }
 
-async fn walk(server: &Server, behind: Uuid, limit: u32, liveness: Liveness) -> Result<Walked> {
+async fn walk(
+    server: &Arc<Server>,
+    behind: Uuid,
+    limit: u32,
+    liveness: Liveness,
+) -> Result<Walked> {
     let statement = &server.statements.walk;
     let rows = server
         .reads
@@ -143,7 +151,7 @@ async fn walk(server: &Server, behind: Uuid, limit: u32, liveness: Liveness) -> 
 /// Removes those that are not live. Somebody may change one between the look and the
 /// removal, and it is judged again: what it has become may have expired all the same.
 async fn expired(
-    server: &Server,
+    server: &Arc<Server>,
     mut suspects: Vec<Suspect>,
     liveness: Liveness,
 ) -> Result<Vec<Ended>> {
@@ -157,7 +165,7 @@ async fn expired(
     left.extend(touched.into_iter().map(|(id, _)| id));
     for id in left {
         for _ in 0..ATTEMPTS {
-            write_touch(server, id).await;
+            write_touch(&**server, id).await;
             let found = match server.value(id).await? {
                 Some(found) => found,
                 None => break,
@@ -180,20 +188,19 @@ async fn expired(
 
 /// Removes those that are still as they were seen. One alone is waited for if somebody
 /// changes it at the moment, several are not.
-async fn remove(server: &Server, seen: &[Suspect]) -> Result<Vec<Ended>> {
+async fn remove(server: &Arc<Server>, seen: &[Suspect]) -> Result<Vec<Ended>> {
     if seen.is_empty() {
         return Ok(Vec::new());
     }
     let ids: Vec<Uuid> = seen.iter().map(|(id, _)| Uuid::of(*id)).collect();
     let stamps: Vec<i64> = seen.iter().map(|(_, stamp)| *stamp).collect();
     let instance = &server.local.instance[..];
-    let rows = server
-        .writes
-        .write(
-            &server.statements.expire,
-            &[&server.patience, &instance, &ids, &stamps],
-        )
-        .await?;
+    let statement = &server.statements.expire;
+    let parameters: Parameters<'_> = &[&server.patience, &instance, &ids, &stamps];
+    let outcome = server.writes.write(statement, parameters).await;
+    let may_end = |id| ids.contains(&Uuid::of(id));
+    settle(server, &outcome, EndReason::Expired, may_end);
+    let rows = outcome?;
     let mut ended = Vec::new();
     for row in &rows {
         let user = UserId::new(get::<&str>(row, 0)?).ok();
@@ -210,7 +217,7 @@ async fn remove(server: &Server, seen: &[Suspect]) -> Result<Vec<Ended>> {
 
 /// How many were forgotten, and behind which user to go on.
 async fn forget(
-    server: &Server,
+    server: &Arc<Server>,
     behind: &str,
     limit: u32,
     before_ms: i64,

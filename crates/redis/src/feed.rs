@@ -1,49 +1,38 @@
-//! What is announced, as it comes.
+//! What others do, as it is announced.
 
-use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
-use async_trait::async_trait;
 use futures_util::StreamExt;
+use redis::Msg;
 use redis::aio::PubSubStream;
-use revocable_core::{Bucket, Error, ErrorKind, Feed, Mark, Notice, Result};
-use revocable_remote::{Marks, carried_on, random, within};
-use tokio::time::{Instant, timeout_at};
+use revocable_core::{Bucket, Error, ErrorKind, Feed, Mark, Result};
+use revocable_remote::{Channel, Message, Subscription, carried_on, random};
 
 use crate::fault::{Failure, unexpected};
 use crate::link::{Target, in_time};
-use crate::notice::{Message, read};
+use crate::notice::read;
 use crate::reply;
 use crate::script::MARK;
 use crate::server::Server;
 
-/// A connection of its own that is subscribed to the store's channel. It ends
-/// when it is lost: nothing makes another one in silence.
-struct Subscription {
+/// A connection that is subscribed to the store's channel.
+struct Listener {
     server: Arc<Server>,
     messages: PubSubStream,
-    /// A number that is gone when somebody takes the store's data away, or puts
-    /// another server in the place of this one. Every mark brings it back.
-    life: Vec<u8>,
-    marks: Marks,
-    is_over: bool,
 }
 
 pub(crate) async fn follow(server: &Arc<Server>) -> Result<Box<dyn Feed>> {
-    let subscribing = Arc::clone(server);
-    let subscription = carried_on(&server.local.runtime, async move {
-        let longest = subscribing.limits.timeout;
-        let messages = in_time(longest, subscribe(&subscribing))
+    let server = Arc::clone(server);
+    let runtime = server.local.runtime.clone();
+    let subscription = carried_on(&runtime, async move {
+        let longest = server.limits.timeout;
+        let messages = in_time(longest, subscribe(&server))
             .await
             .map_err(Failure::reading)?;
-        Ok(Subscription {
-            life: life(&subscribing).await?,
-            server: subscribing,
-            messages,
-            marks: Marks::default(),
-            is_over: false,
-        })
+        let (life, local) = (life(&server).await?, &server.local);
+        let (runtime, instance) = (local.runtime.clone(), local.instance);
+        let listener = Listener { server, messages };
+        Ok(Subscription::new(listener, runtime, instance, life))
     });
     Ok(Box::new(subscription.await?))
 }
@@ -91,75 +80,24 @@ pub(crate) async fn life(server: &Server) -> Result<Vec<u8>> {
     reply::bytes(server.read(&get).await?)
 }
 
-impl Subscription {
-    async fn receive(&mut self, wait: Duration) -> Result<Option<Notice>> {
-        let until = Instant::now().checked_add(wait);
-        loop {
-            let message = match until {
-                Some(until) => match timeout_at(until, self.messages.next()).await {
-                    Ok(message) => message,
-                    Err(_) => return Ok(None),
-                },
-                None => self.messages.next().await,
-            };
-            let message = message.ok_or_else(|| gap("the subscription has ended"))?;
-            let message = read(message.get_payload_bytes(), &self.server.local.instance)
-                .ok_or_else(|| gap("something was announced that this version cannot read"))?;
-            match message {
-                Message::Notice(notice) => return Ok(Some(notice)),
-                // Of another store: perhaps of another database, which has the same
-                // channels and another life.
-                Message::Mark { by, .. } if by != self.server.local.instance => {}
-                Message::Mark { life, .. } if life != self.life => {
-                    return Err(gap("the store's data were taken away"));
-                }
-                Message::Mark { mark, .. } if self.marks.came_back(mark) => {
-                    return Ok(Some(Notice::Mark(mark)));
-                }
-                Message::Mark { .. } => {}
-            }
-        }
+impl Channel for Listener {
+    type Raw = Msg;
+
+    async fn receive(&mut self) -> Option<Msg> {
+        self.messages.next().await
     }
-}
 
-fn gap(message: &'static str) -> Error {
-    Error::new(ErrorKind::Unavailable, message)
-}
+    fn read(&self, raw: &Msg) -> Option<Message> {
+        read(raw.get_payload_bytes(), &self.server.local.instance)
+    }
 
-#[async_trait]
-impl Feed for Subscription {
-    async fn mark(&mut self, mark: Mark) -> Result<()> {
-        if self.is_over {
-            return Err(gap("the feed is over"));
-        }
-        self.marks.sent(mark);
+    fn send(&self, mark: Mark) -> impl Future<Output = Result<()>> + Send + 'static {
         let server = Arc::clone(&self.server);
-        let sent = carried_on(&self.server.local.runtime, async move {
+        async move {
             let bucket = first_bucket()?;
             let call = server.call(&MARK, bucket)?;
-            server
-                .ask(&call.key(server.keys.life(bucket)).arg(mark))
-                .await
-        });
-        self.is_over = true;
-        sent.await?;
-        self.is_over = false;
-        Ok(())
-    }
-
-    async fn next(&mut self, wait: Duration) -> Result<Option<Notice>> {
-        if self.is_over {
-            return Err(gap("the feed is over"));
+            let call = call.key(server.keys.life(bucket)).arg(mark);
+            server.ask(&call).await.map(|_| ())
         }
-        let runtime = self.server.local.runtime.clone();
-        let received = within(&runtime, self.receive(wait)).await;
-        self.is_over = received.is_err();
-        received
-    }
-}
-
-impl fmt::Debug for Subscription {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Subscription")
     }
 }

@@ -10,24 +10,12 @@
 //!     mark:        16 mark; the life of the store's data, see feed.rs
 //! ```
 
-use revocable_core::{EndReason, Ended, Mark, Notice, SessionId};
-use revocable_remote::Instance;
+use revocable_core::{EndReason, Ended, Notice, SessionId};
+use revocable_remote::{Instance, Message};
 
 use crate::keys::split_member;
 
 const VERSION: u8 = 1;
-
-/// What a message says.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Message {
-    Notice(Notice),
-    /// A mark, by whom, and in which life of the data.
-    Mark {
-        by: Instance,
-        mark: Mark,
-        life: Vec<u8>,
-    },
-}
 
 /// Reads a message; `None` for one that this version cannot read.
 pub(crate) fn read(bytes: &[u8], me: &Instance) -> Option<Message> {

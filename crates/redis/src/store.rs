@@ -86,9 +86,13 @@ impl RedisStore {
 impl SessionStore for RedisStore {
     async fn create(&self, request: CreateRequest) -> Result<CreateOutcome> {
         request.validate()?;
-        let bucket = Some(request.record.id.bucket());
-        carried(&self.server, bucket, async move |server| {
-            create(&server, request).await
+        let (id, has_cap) = (request.record.id, request.cap.is_some());
+        let bucket = id.bucket();
+        carried(&self.server, Some(bucket), async move |server| {
+            let outcome = create(&server, request).await;
+            let may_end = |other: SessionId| has_cap && other.bucket() == bucket && other != id;
+            settle(&server, &outcome, EndReason::Cap, may_end);
+            outcome
         })
         .await
     }

@@ -1,11 +1,13 @@
 //! A sweep of sessions and epochs, in steps, one bucket after the other.
 
+use std::sync::Arc;
+
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use revocable_core::{
     Bucket, EndReason, Ended, Error, ErrorKind, Liveness, Result, SessionId, SweepCursor,
     SweepOutcome, SweepRequest,
 };
-use revocable_remote::write_touch;
+use revocable_remote::{settle, write_touch};
 
 use crate::fault::unexpected;
 use crate::keys::{HEAD, Stored, UP_TO_TIMES, split_member};
@@ -102,7 +104,7 @@ impl Places {
     }
 }
 
-pub(crate) async fn step(server: &Server, request: SweepRequest) -> Result<SweepOutcome> {
+pub(crate) async fn step(server: &Arc<Server>, request: SweepRequest) -> Result<SweepOutcome> {
     let mut places = match &request.cursor {
         Some(cursor) => Places::of(cursor)?,
         None => Places::default(),
@@ -141,7 +143,7 @@ struct Walked {
 
 /// Looks at up to so many sessions, and removes what has ended before and is
 /// still there.
-async fn walk(server: &Server, place: &mut Place, limit: u32) -> Result<Walked> {
+async fn walk(server: &Arc<Server>, place: &mut Place, limit: u32) -> Result<Walked> {
     let buckets = stretch(server, place)?;
     let (Some(first), Some(last)) = (buckets.first(), buckets.last().cloned()) else {
         return Err(unexpected());
@@ -170,7 +172,7 @@ async fn walk(server: &Server, place: &mut Place, limit: u32) -> Result<Walked> 
     })
 }
 
-fn stretch(server: &Server, place: &Place) -> Result<Vec<String>> {
+fn stretch(server: &Arc<Server>, place: &Place) -> Result<Vec<String>> {
     let stretches = server.stretches(place.bucket, BUCKETS_AT_A_TIME);
     stretches.into_iter().next().ok_or_else(unexpected)
 }
@@ -178,7 +180,7 @@ fn stretch(server: &Server, place: &Place) -> Result<Vec<String>> {
 /// Removes those that are not live, as far as they are still as they were
 /// seen.
 async fn expired(
-    server: &Server,
+    server: &Arc<Server>,
     found: Vec<(Vec<u8>, Vec<u8>)>,
     liveness: Liveness,
 ) -> Result<Vec<Ended>> {
@@ -221,14 +223,14 @@ async fn expired(
 
 /// One attempt.
 async fn remove(
-    server: &Server,
+    server: &Arc<Server>,
     suspects: Vec<(SessionId, Vec<u8>)>,
     liveness: Liveness,
 ) -> Result<Vec<Ended>> {
     let mut ending: Vec<Ending> = stream::iter(suspects)
         .map(async |(id, member)| {
             // It was used: that counts.
-            write_touch(server, id).await;
+            write_touch(&**server, id).await;
             let value = match server.value(id).await {
                 Err(error) if error.kind() == ErrorKind::Corrupt => return Ok(None),
                 value => value?,
@@ -252,11 +254,14 @@ async fn remove(
             .into_iter()
             .partition(|(id, _, _)| several || id.bucket() == bucket);
         ending = later;
+        let ids: Vec<SessionId> = now.iter().map(|(id, _, _)| *id).collect();
         let arguments = now
             .into_iter()
             .flat_map(|(_, member, head)| [member, head.to_vec()]);
         let call = server.call(&EXPIRE, bucket)?.args(arguments);
-        let removed: Vec<Ended> = reply::strings(server.write(&call).await?)?
+        let outcome = server.write(&call).await;
+        settle(server, &outcome, EndReason::Expired, |id| ids.contains(&id));
+        let removed: Vec<Ended> = reply::strings(outcome?)?
             .iter()
             .filter_map(|member| {
                 let (user, id, _) = split_member(member)?;
@@ -272,7 +277,7 @@ async fn remove(
 
 /// How many were forgotten, and how much of the limit is used up.
 async fn forget(
-    server: &Server,
+    server: &Arc<Server>,
     place: &mut Place,
     limit: u32,
     before_ms: i64,

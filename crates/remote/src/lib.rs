@@ -11,7 +11,7 @@
 //! - [`touch_soon`] for [`update_soon`](revocable_core::SessionStore::update_soon);
 //! - [`settle`] after a revocation, for the case that its outcome is not known.
 //!
-//! A feed keeps its [`Marks`].
+//! Its feed is a [`Subscription`] to a [`Channel`].
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
@@ -20,6 +20,7 @@ struct Readme;
 mod abandoned;
 mod changes;
 mod everything;
+mod feed;
 mod local;
 mod marks;
 mod runtime;
@@ -28,8 +29,8 @@ mod touches;
 
 pub use changes::{changed, ended_of, was_only_used};
 pub use everything::tell_of_everything;
+pub use feed::{Channel, Message, Subscription};
 pub use local::{Instance, Local, Remote, asked, carried, random};
-pub use marks::Marks;
 pub use runtime::{Within, carried_on, within};
 pub use settle::settle;
 pub use touches::{Touches, touch_soon, write_touch};

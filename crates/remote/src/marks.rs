@@ -7,11 +7,11 @@ const MOST: usize = 64;
 
 /// Those on their way, in the order in which they were sent.
 #[derive(Debug, Default)]
-pub struct Marks(Vec<Mark>);
+pub(crate) struct Marks(Vec<Mark>);
 
 impl Marks {
     /// One is sent.
-    pub fn sent(&mut self, mark: Mark) {
+    pub(crate) fn sent(&mut self, mark: Mark) {
         if self.0.len() == MOST {
             self.0.remove(0);
         }
@@ -20,7 +20,7 @@ impl Marks {
 
     /// One has come back. Whether it was waited for; then those before it are not any
     /// more.
-    pub fn came_back(&mut self, mark: Mark) -> bool {
+    pub(crate) fn came_back(&mut self, mark: Mark) -> bool {
         let at = self.0.iter().position(|sent| *sent == mark);
         at.map(|at| self.0.drain(..=at)).is_some()
     }

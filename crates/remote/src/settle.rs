@@ -12,9 +12,9 @@ use crate::local::Remote;
 const SHORTEST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// The server may find an old request behind a new one: so often it has to say that
-/// a session is there until that is believed.
-const LOOKS: u32 = 6;
+/// The server may find an old request behind a new one, or be kept from it for a while: so
+/// often it has to say that a session is there until that is believed, for half a minute.
+const LOOKS: u32 = 12;
 
 /// How often it may not answer, which with the pauses is a quarter of an hour.
 const SILENCES: u32 = 180;

@@ -295,6 +295,19 @@ impl Postgres {
         }
     }
 
+    /// Starts it again at the same place, as a replica of none: it may be read, until
+    /// somebody promotes it.
+    ///
+    /// # Panics
+    ///
+    /// If it does not start.
+    pub fn make_replica(&mut self) {
+        let signal = self.data().join("standby.signal");
+        fs::write(&signal, "").expect("an own file can be written");
+        give(&self.installed.setpriv, &signal);
+        self.restart();
+    }
+
     /// Starts it again at the same place, with what it has on the disk.
     ///
     /// # Panics

@@ -32,8 +32,15 @@ BEGIN
 END $$;
 
 -- One at a time of those that create sessions in this bucket, or end all of a user in it.
+-- Each waits until the one before is committed, however long that takes.
 CREATE OR REPLACE FUNCTION {schema}.lock_bucket(bucket integer) RETURNS void LANGUAGE sql AS $$
     SELECT pg_advisory_xact_lock('{schema}.sessions'::regclass::oid::integer, bucket)
+$$;
+
+-- Who ends one session waits for those: a create of this very session may be on its way,
+-- and its row is not seen before it is committed.
+CREATE OR REPLACE FUNCTION {schema}.share_bucket(bucket integer) RETURNS void LANGUAGE sql AS $$
+    SELECT pg_advisory_xact_lock_shared('{schema}.sessions'::regclass::oid::integer, bucket)
 $$;
 
 CREATE OR REPLACE FUNCTION {schema}.lost_meta() RETURNS void LANGUAGE plpgsql AS $$
@@ -142,13 +149,14 @@ END $$;
 
 -- Whose session it was, if it was there.
 CREATE OR REPLACE FUNCTION {schema}.revoke_session(
-    patience text, instance bytea, of_id uuid, reason text
+    patience text, instance bytea, bucket integer, of_id uuid, reason text
 ) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     removed record;
 BEGIN
     PERFORM {schema}.begin_write(patience);
     PERFORM {schema}.lock_everything(false);
+    PERFORM {schema}.share_bucket(bucket);
     -- Also where it is not known what has ended with everything.
     DELETE FROM {schema}.sessions s WHERE s.id = of_id
         RETURNING s.user_id,
@@ -192,9 +200,9 @@ BEGIN
     PERFORM {schema}.announce(instance, reason, of_user, ended);
 END $$;
 
--- How many sessions have ended. They are not deleted: that is left to the sweep. Beyond
--- some million they are not counted either, for nobody logs in meanwhile, and the number is
--- the server's estimate.
+-- How many sessions have ended. They are not deleted: that is left to the sweep. Of more
+-- than 40 MB they are not counted either, for nobody logs in meanwhile and it has to be done
+-- within the time-out: the number is the server's estimate.
 CREATE OR REPLACE FUNCTION {schema}.revoke_everything(
     patience text, instance bytea, reason text
 ) RETURNS bigint LANGUAGE plpgsql AS $$
@@ -209,13 +217,10 @@ BEGIN
     SELECT m.since INTO before FROM {schema}.meta m;
     SELECT p.position + 1 INTO taken FROM {schema}.positions p FOR UPDATE;
     IF before IS NULL OR taken IS NULL THEN
-        -- One of the two was deleted. Above everything that is known, and if there is nothing
-        -- at random, as at first.
-        SELECT 1 + greatest(
-                taken, before,
-                (SELECT max(s.position) FROM {schema}.sessions s),
-                (SELECT max(e.position) FROM {schema}.epochs e),
-                ('x' || substr(replace(gen_random_uuid()::text, '-', ''), 1, 12))::bit(48)::bigint)
+        -- One of the two was deleted. Above everything that there may be, without a look at
+        -- all of it: positions begin below 2^48, and here at the time, times 2^20.
+        SELECT greatest(
+                taken, before + 1, (extract(epoch FROM clock_timestamp()) * 1000)::bigint << 20)
             INTO taken;
         before := coalesce(before, 0);
         INSERT INTO {schema}.positions (position, floor) VALUES (taken, taken)
@@ -225,10 +230,12 @@ BEGIN
     END IF;
     UPDATE {schema}.positions SET position = taken, floor = taken;
     UPDATE {schema}.meta SET since = taken;
-    IF pg_relation_size('{schema}.sessions') < 400000000 THEN
+    IF pg_relation_size('{schema}.sessions') < 40000000 THEN
         SELECT count(*) INTO ended FROM {schema}.sessions s WHERE s.position >= before;
     ELSE
-        SELECT greatest(0, c.reltuples)::bigint INTO ended
+        -- As the server has counted them last; it may never have.
+        SELECT CASE WHEN c.reltuples > 0 THEN c.reltuples
+                ELSE pg_relation_size('{schema}.sessions') / 350 END::bigint INTO ended
             FROM pg_class c WHERE c.oid = '{schema}.sessions'::regclass;
     END IF;
     PERFORM pg_notify('{schema}_notices',

@@ -25,7 +25,10 @@ CREATE TABLE {schema}.positions (
 
 -- A touch changes `stamp` and `record`, which no index has: it stays in its page.
 CREATE TABLE {schema}.sessions (
-    id uuid PRIMARY KEY,
+    -- Of version 8 and the variant of RFC 9562, as all sessions' are: what has another could
+    -- not be named, and not be revoked.
+    id uuid PRIMARY KEY
+        CHECK (get_byte(uuid_send(id), 6) >> 4 = 8 AND get_byte(uuid_send(id), 8) >> 6 = 2),
     user_id text COLLATE "C" NOT NULL,
     -- At which it was created.
     position bigint NOT NULL,

@@ -1,0 +1,168 @@
+//! A server that is not the primary any more, waits for its standby, or hangs.
+
+use std::time::Instant;
+
+use deadpool_postgres::{Manager, Pool};
+use libtest_mimic::Failed;
+use revocable::{
+    CreateRequest, EndReason, ErrorKind, Liveness, PostgresStore, Record, SessionId, SessionStore,
+};
+use tokio::runtime::Runtime;
+use tokio_postgres::{Client, NoTls};
+
+use super::{TIMEOUT, administrator, connect, server};
+use crate::machines::{PATIENCE, answers_again, is_live, sessions};
+
+pub(super) fn replica(runtime: &Runtime) -> Result<(), Failed> {
+    let mut postgres = server(&[]);
+    runtime.block_on(async {
+        let url = postgres.url();
+        let pool = Pool::builder(Manager::new(url.parse()?, NoTls)).build()?;
+        let of_pool = PostgresStore::with_pool(pool).timeout(TIMEOUT);
+        let of_pool = of_pool.connect().await?;
+        let stores = [of_pool.clone(), connect(&url).await?];
+        let primary = sessions(of_pool.clone())?;
+        let (token, session) = primary.create("alice").await?;
+        let (gone, revoked) = primary.create("alice").await?;
+        assert!(primary.revoke(revoked.id()).await?);
+        let user = session.record().user.clone();
+        postgres.make_replica();
+        for store in &stores {
+            let sessions = sessions(store.clone())?;
+            // What is there and what is not: it may have been revoked or created since.
+            for outcome in [
+                is_live(&sessions, &token).await.map(|_| ()),
+                is_live(&sessions, &gone).await.map(|_| ()),
+                sessions.list_for_user("alice", None, 10).await.map(|_| ()),
+                store.epoch(&user).await.map(|_| ()),
+                sessions.revoke(session.id()).await.map(|_| ()),
+                sessions.create("bob").await.map(|_| ()),
+                store.health().await,
+            ] {
+                let error = outcome.expect_err("a replica has answered");
+                assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
+            }
+        }
+        let error = connect(&url).await.expect_err("a replica");
+        assert!(!error.to_string().is_empty());
+        administrator(&postgres)
+            .await?
+            .query("SELECT pg_promote()", &[])
+            .await?;
+        for store in stores {
+            let sessions = sessions(store)?;
+            assert!(answers_again(&sessions, &token).await?);
+        }
+        Ok(())
+    })
+}
+
+pub(super) fn not_replicated(runtime: &Runtime) -> Result<(), Failed> {
+    let postgres = server(&[]);
+    runtime.block_on(async {
+        let store = connect(&postgres.url()).await?;
+        let sessions = sessions(store.clone())?;
+        let (_, session) = sessions.create("alice").await?;
+        let mut record = Record::clone(session.record());
+        record.id = SessionId::new(1, record.id.bucket(), [7; 8]);
+        let id = record.id;
+        let administrator = administrator(&postgres).await?;
+        let standbys = async |names| {
+            for text in [
+                "SET synchronous_commit = local",
+                &format!("ALTER SYSTEM SET synchronous_standby_names = '{names}'"),
+                "SELECT pg_reload_conf()",
+            ] {
+                administrator.batch_execute(text).await?;
+            }
+            Ok::<_, Failed>(())
+        };
+        // A standby that is not there: nothing is committed for others.
+        standbys("nobody").await?;
+        let request = CreateRequest {
+            liveness: Liveness::at(record.created_ms),
+            record,
+            expected_epoch: None,
+            cap: None,
+        };
+        // The server takes the setting a moment later.
+        loop {
+            match store.create(request.clone()).await {
+                // Begun, and not acknowledged.
+                Err(error) if error.kind() == ErrorKind::UnknownOutcome => break,
+                created => created?,
+            };
+            store.revoke(id, EndReason::LoggedOut).await?;
+        }
+        // It may yet be there. Whoever is told that it is not believes it.
+        let error = store.revoke(id, EndReason::LoggedOut).await;
+        let error = error.expect_err("it is not known");
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
+        standbys("").await?;
+        let until = Instant::now() + PATIENCE;
+        let revoked = loop {
+            match store.revoke(id, EndReason::LoggedOut).await {
+                Ok(revoked) => break revoked,
+                Err(error) => assert!(error.is_transient() && Instant::now() < until, "{error:?}"),
+            }
+        };
+        assert_eq!(revoked.map(|ended| ended.id), Some(id));
+        assert!(store.lookup(id).await?.is_none());
+        Ok(())
+    })
+}
+
+pub(super) fn hanging(runtime: &Runtime) -> Result<(), Failed> {
+    let postgres = server(&[]);
+    runtime.block_on(async {
+        let url = postgres.url() + "&application_name=hanging";
+        // Of the application's own, without a time-out of the server's.
+        let manager = Manager::new(url.parse()?, NoTls);
+        let pool = Pool::builder(manager).max_size(2).build()?;
+        let store = PostgresStore::with_pool(pool).timeout(TIMEOUT);
+        let sessions = sessions(store.connect().await?)?;
+        let (token, _) = sessions.create("alice").await?;
+        let administrator = administrator(&postgres).await?;
+        administrator
+            .batch_execute("BEGIN; LOCK revocable.sessions")
+            .await?;
+        // Some whose callers go away, and some that give up.
+        let asking: Vec<_> = (0..2)
+            .map(|_| {
+                let (sessions, token) = (sessions.clone(), token.clone());
+                tokio::spawn(async move { sessions.lookup(&token).await.map(|_| ()) })
+            })
+            .collect();
+        while connections(&administrator, "wait_event_type = 'Lock'").await? < 2 {}
+        for asking in asking {
+            asking.abort();
+        }
+        for _ in 0..4 {
+            let error = is_live(&sessions, &token).await.expect_err("it is locked");
+            assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
+            assert!(connections(&administrator, "true").await? <= 2);
+        }
+        administrator.batch_execute("COMMIT").await?;
+        assert!(answers_again(&sessions, &token).await?);
+        let later: Vec<_> = (0..8)
+            .map(|_| {
+                let (sessions, token) = (sessions.clone(), token.clone());
+                tokio::spawn(async move { is_live(&sessions, &token).await })
+            })
+            .collect();
+        for live in later {
+            assert!(live.await??);
+        }
+        assert!(connections(&administrator, "true").await? <= 2);
+        Ok(())
+    })
+}
+
+async fn connections(administrator: &Client, which: &str) -> Result<i64, Failed> {
+    let fresh = "SELECT pg_stat_clear_snapshot()";
+    administrator.query(fresh, &[]).await?;
+    let count = format!(
+        "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'hanging' AND {which}"
+    );
+    Ok(administrator.query_one(&count, &[]).await?.get(0))
+}
