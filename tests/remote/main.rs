@@ -34,6 +34,7 @@ fn main() {
         trials.iter().map(trial).collect()
     };
     let mut trials = of(redis::TRIALS, redis::missing());
+    trials.extend(of(redis::SMALL, redis::missing_for_small()));
     trials.extend(of(demo::REDIS, redis::missing()));
     trials.extend(of(postgres::TRIALS, postgres::missing()));
     trials.extend(of(postgres::POOLED, postgres::missing_for_pooled()));

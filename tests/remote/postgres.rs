@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use libtest_mimic::Failed;
 use revocable::{ErrorKind, PostgresStore, Sessions};
-use revocable_test_servers::{Missing, PgBouncer, Postgres, Proxy};
+use revocable_test_servers::{Missing, PgBouncer, Postgres, Proxy, may_mount};
 use tokio::runtime::Runtime;
 use tokio_postgres::{Client, NoTls};
 
@@ -121,7 +121,7 @@ pub(crate) const SMALL: &[(&str, Run)] = &[(
 )];
 
 pub(crate) fn missing_for_small() -> Option<Missing> {
-    missing().or_else(|| Postgres::may_mount().err())
+    missing().or_else(|| may_mount().err())
 }
 
 pub(crate) fn missing_for_pooled() -> Option<Missing> {

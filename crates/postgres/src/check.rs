@@ -21,8 +21,10 @@ const SETTINGS: &str = "SELECT current_setting('server_version_num')::integer,
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Durability {
-    /// The loss of the primary, too: a synchronous standby has it. A fail-over to one
-    /// of the synchronous standbys undoes nothing.
+    /// The loss of the primary, too: a synchronous standby has it. A fail-over to that
+    /// undoes nothing. With `ANY 1 (a, b)` it is not said which of them has it: promote the one
+    /// that is ahead. A commit whose wait for the standby was cancelled by somebody is not
+    /// replicated, and is acknowledged all the same.
     Replicated,
     /// The end of the server's process, and a loss of power. A fail-over to another
     /// server may undo it: replication is not synchronous.

@@ -46,17 +46,23 @@
 //!   as a sync takes; creates and single revocations wait for none.
 //! - **Logins against revoke-alls.** Both lock the user's bucket, one of 4,096, for their
 //!   transaction (an advisory lock: nothing is written for it). READ COMMITTED alone would
-//!   let a revoke-all miss a login that commits at the same time.
+//!   let a revoke-all miss a login that commits at the same time. A revocation of one session
+//!   shares that lock: a create of it that is being committed, perhaps for long because a
+//!   standby is waited for, ends first.
 //! - **The end of everything** is one row, in `meta`: a session carries the position it was created at,
 //!   and is over from below `since`. A sweep removes what is over. It waits for the
-//!   creates and revocations that are under way, and they for it. Up to some million sessions
-//!   it counts them; beyond, the number is the server's estimate.
+//!   creates and revocations that are under way, and they for it. It counts tables of up to
+//!   40 MB, some 80,000 sessions; beyond, the number is the server's estimate.
 //! - **Changes** are a lookup and a write that takes place if nobody has changed the session
 //!   meanwhile. A touch changes no indexed column and leaves the application's data alone.
 //! - **The cap** reads the user's sessions first, and holds them while the new one is created.
 //! - **Announcements** are made by `NOTIFY` in the revoking transaction, of what ends or gets a
 //!   new secret or data, not of touches. The server commits transactions that announce one
-//!   after the other.
+//!   after the other, in the whole cluster, so single revocations wait for each other as long
+//!   as a sync takes, or a standby. A listener that hangs, of any application in any database
+//!   of the cluster, keeps the server's queue from being emptied; when its 8 GB are full nothing
+//!   that announces is committed (`pg_notification_queue_usage()` tells), so nothing is
+//!   revoked: `Unavailable`.
 //!
 //! # Behind PgBouncer
 //!
@@ -75,8 +81,10 @@
 //! | wrong address or password, missing rights, a schema of another version, a server that is too old or does not sync, another isolation | `Configuration` from `connect` | the message says what to do |
 //! | the server cannot be reached, starts, takes no writes, is a replica | `Unavailable`, within some times the [`timeout`](PostgresStoreBuilder::timeout) | connected again at the next call |
 //! | somebody locks the tables or a session | `Unavailable` after the time-out: nothing was done | |
-//! | the connection is lost, or the server says nothing at all | `UnknownOutcome` for writes; lookups are tried once more | repeat the call |
-//! | a deadlock or a serialization failure, by what others do to the tables | none: tried again, up to 8 times | |
+//! | the connection is lost | `UnknownOutcome` for writes; lookups are tried once more, then `Unavailable` | repeat the call |
+//! | the server says nothing at all | `UnknownOutcome` for writes, `Unavailable` for lookups and for all that finds no free connection | no more connections are made than there may be |
+//! | a connection leads to a replica: after a fail-over, or by a pool that goes to any server | `Unavailable`, after one more try | nothing is read there |
+//! | a deadlock that the server finds before the time-out (its `deadlock_timeout` is a second), or a serialization failure | none: tried again, up to 8 times | |
 //! | no room on the disk for the tables | `Full` | nobody can log in; lookups and revocations go on, a `revoke_all_for_user` as long as it finds room for the user's position |
 //! | no room for the server's log | it stops: `Unavailable` | |
 //! | a damaged record, or a damaged page of the server's | `Corrupt` for that session | it can be revoked and counts for no cap; listings, sweeps and revoke-alls go on past a damaged record |

@@ -74,9 +74,18 @@ impl PostgresStoreBuilder {
     /// How long is waited for a connection, and how long the server may take for an
     /// answer; a second unless told otherwise. The server gives up by itself, so that it
     /// is known that nothing was changed; whoever gets no answer at all waits a
-    /// quarter longer, and then the outcome of a write is not known. A lookup that
-    /// loses its connection is tried once more, and takes at most four and a half
-    /// times as long.
+    /// quarter longer, and then the outcome of a write is not known. So one question takes
+    /// at most two and a quarter times as long. A lookup that loses its connection is tried
+    /// once more, one that is late is not: at most four and a half times. A create with a
+    /// cap and a change ask twice, and again for each time that others are faster.
+    ///
+    /// A connection on which an answer is late is not used for anything else until it has
+    /// come: when all of them wait, so does everybody, and is told `Unavailable`.
+    ///
+    /// From an address, connections also have a keep-alive of 4 seconds, and end when
+    /// nothing of what was sent is acknowledged for twice this time, or 2 seconds if that is
+    /// longer; and of several addresses each has its part of the time. The address may say
+    /// otherwise (`keepalives_idle`, `tcp_user_timeout`, `connect_timeout`).
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
@@ -84,7 +93,7 @@ impl PostgresStoreBuilder {
     }
 
     /// How many connections there are at most for lookups, and as many again for writes;
-    /// 8 unless told otherwise. A `CachedStore` in front takes one more. They are made
+    /// 8 unless told otherwise. A `CachedStore` in front takes two more. They are made
     /// when they are needed. Not with a pool of the application's own.
     #[must_use]
     pub fn connections(mut self, most: usize) -> Self {

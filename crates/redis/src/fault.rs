@@ -91,7 +91,15 @@ impl Failure {
 
 /// The server says why it did nothing.
 fn refused(error: RedisError) -> Error {
+    let has_no_room = |error: &RedisError| {
+        let detail = error.detail().unwrap_or_default();
+        detail.contains("No space left on device")
+    };
     let (kind, message) = match error.code().unwrap_or_default() {
+        "MISCONF" if has_no_room(&error) => (
+            ErrorKind::Full,
+            "the server has no room left on its disk, and takes no writes at all",
+        ),
         "OOM" => (ErrorKind::Full, "the server has no memory left"),
         "WRONGTYPE" | "DAMAGED" => (
             ErrorKind::Corrupt,

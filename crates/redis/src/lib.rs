@@ -74,6 +74,7 @@
 //! | the server cannot be reached, is loading, is stopped | `Unavailable`, within four times the [`timeout`](RedisStoreBuilder::timeout) | connected again at the next call |
 //! | the connection is lost, or no answer comes in time, twice | `UnknownOutcome` for writes, `Unavailable` for the rest | repeat the call |
 //! | the server has no memory left | `Full` | nobody can log in; lookups and revocations go on |
+//! | the server has no room on its disk | `Full`, or with `appendfsync always` `Unavailable` and the server ends by itself | nobody can log in and nothing can be revoked; lookups go on while the server runs |
 //! | a damaged record | `Corrupt` for that session | it can be revoked and counts for no cap; listings, sweeps and revoke-alls go on |
 //! | somebody took keys of the store away | `Corrupt`, or the sessions are gone | nobody logs in to a bucket that has lost a part of what is known of revocations, until `revoke_everything`; a cache empties itself when all were taken; not when single sessions were |
 //!

@@ -10,6 +10,7 @@ mod process;
 mod proxy;
 mod redis;
 mod redis_several;
+mod small_disk;
 
 pub use certificates::Certificates;
 pub use postgres::{PgBouncer, Postgres};
@@ -17,3 +18,12 @@ pub use process::{Missing, Process, Program, free_port};
 pub use proxy::Proxy;
 pub use redis::Redis;
 pub use redis_several::{RedisCluster, RedisSentinel};
+
+/// Whether this process may mount small file systems for the servers that it starts.
+///
+/// # Errors
+///
+/// If not.
+pub fn may_mount() -> Result<(), Missing> {
+    small_disk::SmallDisk::may_mount()
+}

@@ -8,6 +8,7 @@ use std::{fs, io, thread};
 
 use tempfile::TempDir;
 
+use crate::small_disk::SmallDisk;
 use crate::{Certificates, Missing, Process, Program, free_port};
 
 /// How long a server may take until it answers.
@@ -51,8 +52,7 @@ pub struct Postgres {
     settings: Vec<String>,
     port: u16,
     process: Option<Process>,
-    /// Mounts a file system of this size for the server alone.
-    small_kib: Option<u32>,
+    small: Option<SmallDisk>,
 }
 
 impl Postgres {
@@ -98,25 +98,14 @@ impl Postgres {
     ///
     /// If it does not start.
     pub fn start_with_small_disk(kib: u32) -> Result<Self, Missing> {
-        Self::may_mount()?;
+        SmallDisk::may_mount()?;
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
-        fs::create_dir(folder.path().join("small")).expect("a folder can be made");
-        Self::start_in(folder, &[], Some(kib))
-    }
-
-    /// Whether this process may mount for one that it starts.
-    ///
-    /// # Errors
-    ///
-    /// If not.
-    pub fn may_mount() -> Result<(), Missing> {
-        let mounted = Command::new("unshare")
-            .args(["-m", "sh", "-c", "mount -t tmpfs tmpfs /mnt"])
-            .output();
-        match mounted {
-            Ok(output) if output.status.success() => Ok(()),
-            _ => Err(Missing("a right to mount file systems".into())),
-        }
+        let small = SmallDisk {
+            folder: folder.path().join("small"),
+            kib,
+        };
+        fs::create_dir(&small.folder).expect("a folder can be made");
+        Self::start_in(folder, &[], Some(small))
     }
 
     /// The folder of the small file system, as the server sees it.
@@ -155,7 +144,7 @@ impl Postgres {
     fn start_in(
         folder: TempDir,
         settings: &[&str],
-        small_kib: Option<u32>,
+        small: Option<SmallDisk>,
     ) -> Result<Self, Missing> {
         let installed = Self::find()?;
         give(&installed.setpriv, folder.path());
@@ -165,7 +154,7 @@ impl Postgres {
             settings: settings.iter().map(ToString::to_string).collect(),
             port: 0,
             process: None,
-            small_kib,
+            small,
         };
         postgres.make();
         // Somebody else may take the port first.
@@ -199,20 +188,10 @@ impl Postgres {
     fn try_start(&mut self) -> io::Result<()> {
         let (mut program, mut arguments) =
             as_owner(&self.installed.setpriv, &self.installed.postgres);
-        if let Some(kib) = self.small_kib {
+        if let Some(disk) = &self.small {
             let of = self.installed.setpriv.as_ref();
-            let of = of.map_or(String::new(), |(_, of)| {
-                format!(",uid={},gid={},mode=700", of.user, of.group)
-            });
-            let mount =
-                format!("mount -t tmpfs -o size={kib}k{of} tmpfs \"$1\"; shift; exec \"$@\"");
-            let small = self.small().display().to_string();
-            let mut before = ["-m", "sh", "-ec", &mount, "sh", &small]
-                .map(String::from)
-                .to_vec();
-            before.push(program.display().to_string());
-            before.append(&mut arguments);
-            (program, arguments) = ("unshare".into(), before);
+            let owner = of.map(|(_, of)| (of.user, of.group));
+            (program, arguments) = disk.before(owner, &program, arguments);
         }
         arguments.extend(["-D".into(), self.data().display().to_string()]);
         arguments.extend(["-p".into(), self.port.to_string()]);

@@ -121,6 +121,11 @@ impl Process {
         }
     }
 
+    /// The server's ID.
+    pub(crate) fn id(&self) -> i32 {
+        self.server.as_raw_pid()
+    }
+
     /// Sends a signal to the server. One that has ended already does not mind.
     ///
     /// # Errors

@@ -5,10 +5,11 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
-use std::{io, thread};
+use std::{fs, io, thread};
 
 use tempfile::TempDir;
 
+use crate::small_disk::SmallDisk;
 use crate::{Missing, Process, Program, free_port};
 
 /// How long a server may take until it answers.
@@ -38,6 +39,7 @@ pub struct Redis {
     settings: Vec<String>,
     port: u16,
     process: Option<Process>,
+    small: Option<SmallDisk>,
 }
 
 impl Redis {
@@ -64,14 +66,43 @@ impl Redis {
     ///
     /// If it does not start.
     pub fn start(settings: &[&str]) -> Result<Self, Missing> {
-        let program = Self::find()?;
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        Self::start_in(folder, settings, None)
+    }
+
+    /// Starts a server whose files are on a file system of this size.
+    ///
+    /// # Errors
+    ///
+    /// If it is not installed, or this process may not mount one.
+    ///
+    /// # Panics
+    ///
+    /// If it does not start.
+    pub fn start_with_small_disk(kib: u32, settings: &[&str]) -> Result<Self, Missing> {
+        SmallDisk::may_mount()?;
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let small = SmallDisk {
+            folder: folder.path().join("small"),
+            kib,
+        };
+        fs::create_dir(&small.folder).expect("a folder can be made");
+        Self::start_in(folder, settings, Some(small))
+    }
+
+    fn start_in(
+        folder: TempDir,
+        settings: &[&str],
+        small: Option<SmallDisk>,
+    ) -> Result<Self, Missing> {
+        let program = Self::find()?;
         let mut redis = Self {
             program,
             folder,
             settings: settings.iter().map(ToString::to_string).collect(),
             port: 0,
             process: None,
+            small,
         };
         // Somebody else may take the port first.
         let started = (0..10).any(|_| {
@@ -90,11 +121,12 @@ impl Redis {
             settings: vec![file.display().to_string(), "--sentinel".into()],
             port: free_port().expect("there is a free port"),
             process: None,
+            small: None,
         };
         let port = sentinel.port.to_string();
         let own = ["--port", &port, "--bind", "127.0.0.1"].map(String::from);
         let arguments: Vec<_> = sentinel.settings.iter().cloned().chain(own).collect();
-        let started = sentinel.run(&arguments);
+        let started = sentinel.run(arguments);
         assert!(started.is_ok(), "no Sentinel starts: {}", sentinel.log());
         Ok(sentinel)
     }
@@ -111,16 +143,23 @@ impl Redis {
 
     fn try_start(&mut self) -> io::Result<()> {
         let port = self.port.to_string();
-        let folder = self.folder.path().display().to_string();
+        let disk = self.small.as_ref();
+        let folder = disk.map_or(self.folder.path(), |disk| &disk.folder);
+        let folder = folder.display().to_string();
         let own = ["--port", &port, "--dir", &folder];
         let arguments = own.into_iter().chain(SETTINGS).map(String::from);
         let arguments: Vec<_> = arguments.chain(self.settings.iter().cloned()).collect();
-        self.run(&arguments)
+        self.run(arguments)
     }
 
-    fn run(&mut self, arguments: &[String]) -> io::Result<()> {
+    fn run(&mut self, arguments: Vec<String>) -> io::Result<()> {
         let log = self.folder.path().join("log");
-        let process = Process::start(self.program.path(), arguments, &log)?;
+        let program = self.program.path().to_owned();
+        let (program, arguments) = match &self.small {
+            Some(disk) => disk.before(None, &program, arguments),
+            None => (program, arguments),
+        };
+        let process = Process::start(&program, arguments, &log)?;
         let until = Instant::now() + PATIENCE;
         while !answers(self.port) {
             if Instant::now() > until || !process.is_running() {
@@ -149,7 +188,14 @@ impl Redis {
 
     /// What it has printed.
     pub fn log(&self) -> String {
-        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    /// Makes the small file system larger.
+    pub fn grow_disk(&self, kib: u32) {
+        let process = self.process.as_ref().expect("it is running");
+        let disk = self.small.as_ref().expect("it has a small disk");
+        disk.grow(process, kib);
     }
 
     /// It answers nothing until [`resume`](Self::resume).

@@ -9,6 +9,8 @@
     reason = "a benchmark that cannot go on has nothing better to do than to stop"
 )]
 
+mod announced;
+
 use std::error::Error;
 use std::num::NonZeroU32;
 use std::process::ExitCode;
@@ -16,8 +18,8 @@ use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt, stream};
 use revocable::{
-    CachedStore, EndReason, Liveness, Mark, Notice, PostgresStore, RedisStore, RevokeAllRequest,
-    SessionId, SessionStore, Sessions, SweepRequest, Token, UserId,
+    CachedStore, Change, ChangeKind, EndReason, Liveness, PostgresStore, RedisStore,
+    RevokeAllRequest, SessionId, SessionStore, Sessions, SweepRequest, Token, UserId,
 };
 use revocable_benches::workload::{self, Request, is_right, login};
 use revocable_test_servers::{Postgres, Redis};
@@ -157,6 +159,7 @@ where
     };
     repeat("lookup", lookup).await;
     let ids: Vec<SessionId> = ids(&filled);
+    touches(&store, &ids, &cost).await;
     let began = Instant::now();
     let half = count / 2;
     let before = cost().await;
@@ -183,7 +186,11 @@ where
         store.revoke_all_for_user(request).await.unwrap();
     };
     repeat("revoke_all_for_user", revoke_all).await;
-    heard(&sessions, &store).await?;
+    announced::heard(&sessions, &store).await?;
+    for feeds in [0, 10, 50] {
+        announced::heard_by(&sessions, &store, feeds).await?;
+    }
+    announced::marks(&store, 50).await?;
 
     let _ = fill(&sessions, 0..count / 2).await?;
     let began = Instant::now();
@@ -196,38 +203,21 @@ where
     hits(cached, &filled).await
 }
 
-/// How many notices of others a node can take.
-async fn heard<S: SessionStore + Clone>(
-    sessions: &Sessions,
-    store: &S,
-) -> Result<(), Box<dyn Error>> {
-    const NOTICES: usize = 4_000;
-    let mut feed = store.follow().await?;
-    let made = fill(sessions, 0..NOTICES).await?;
-    let began = Instant::now();
-    stream::iter(ids(&made))
-        .for_each_concurrent(TASKS, async |id| {
-            store.revoke(id, EndReason::LoggedOut).await.unwrap();
-        })
-        .await;
-    let revoking = began.elapsed();
-    let mark: Mark = [7; 16];
-    feed.mark(mark).await?;
-    let began = Instant::now();
-    let mut heard = 0;
-    loop {
-        match feed.next(LONG).await?.ok_or("nothing more is heard")? {
-            Notice::Mark(_) => break,
-            _ => heard += 1,
-        }
-    }
-    let taking = began.elapsed();
-    println!(
-        "  {heard} notices, revoked in {:.0} ms, taken in {:.1} ms once they were there",
-        revoking.as_secs_f64() * 1_000.0,
-        taking.as_secs_f64() * 1_000.0
-    );
-    Ok(())
+/// Writes that a session was used, each acknowledged; those of `Sessions` are not waited
+/// for.
+async fn touches<S: SessionStore, C: AsyncFn() -> Cost>(store: &S, ids: &[SessionId], cost: &C) {
+    let before = cost().await.logged;
+    let now = now_ms();
+    let done = repeat("touch", async |at: usize| {
+        let liveness = Liveness::at(now + 60_000 + i64::try_from(at).unwrap());
+        let kind = ChangeKind::Touch;
+        let change = Change { liveness, kind };
+        let id = ids[at * 7_919 % ids.len()];
+        store.update(id, change).await.unwrap();
+    })
+    .await;
+    let logged = cost().await.logged - before;
+    println!("  a touch: {:.0} bytes logged", logged / done as f64);
 }
 
 async fn sweep<S: SessionStore>(store: &S, of: &str) -> revocable::Result<()> {
@@ -280,7 +270,7 @@ async fn hits<S: SessionStore + Clone>(
 }
 
 /// Calls a second, from so many tasks.
-async fn repeat(what: &str, call: impl AsyncFn(usize)) {
+async fn repeat(what: &str, call: impl AsyncFn(usize)) -> usize {
     let began = Instant::now();
     let mut done = 0;
     while began.elapsed() < LONG {
@@ -290,6 +280,7 @@ async fn repeat(what: &str, call: impl AsyncFn(usize)) {
         done += 4 * TASKS;
     }
     rate(what, done, began.elapsed().as_secs_f64());
+    done
 }
 
 fn rate(what: &str, count: usize, seconds: f64) {
