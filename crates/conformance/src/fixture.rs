@@ -88,6 +88,10 @@ impl<'h> Context<'h> {
 
 /// The store's verbs.
 impl Store<'_> {
+    pub(crate) fn ends_everything_at_once(&self) -> bool {
+        self.harness.ends_everything_at_once()
+    }
+
     pub(crate) fn block_on<T: Send>(&self, future: impl Future<Output = T> + Send) -> T {
         schedule::block_on(self.harness, future)
     }

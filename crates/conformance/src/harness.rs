@@ -56,6 +56,13 @@ pub trait Harness: Send + Sync {
         false
     }
 
+    /// Whether `revoke_everything` is one step, as a cluster's cannot be: there it ends one
+    /// user's sessions after the other's, and all have ended when it returns. Then it is not
+    /// run beside other calls.
+    fn ends_everything_at_once(&self) -> bool {
+        true
+    }
+
     /// Drives a future to its end. Called from many threads at once. For a
     /// store that needs a runtime: enter it here.
     fn block_on(&self, task: Task<'_>) {

@@ -44,7 +44,7 @@ pub(crate) async fn create(server: &Server, request: CreateRequest) -> Result<Cr
     let deadline = removed_at(&record, liveness.now_ms).map(|at| at.to_string());
     for _ in 0..ATTEMPTS {
         let mut call = server
-            .call(&CREATE, bucket)?
+            .call_once(&CREATE, bucket)?
             .key(server.keys.session(record.id))
             .arg(seed()?)
             .arg(&user[..])
@@ -65,7 +65,7 @@ pub(crate) async fn create(server: &Server, request: CreateRequest) -> Result<Cr
             let ids: Vec<u8> = ending.iter().flat_map(|id| *id.as_bytes()).collect();
             call = call.arg(capped.seen).arg(ids).arg(refuses);
         }
-        let mut answer = reply::array(server.write(&call).await?)?;
+        let mut answer = reply::array(server.write_once(&call).await?)?;
         match &reply::bytes(reply::next(&mut answer)?)?[..] {
             b"created" => {
                 let ended = ended_of(&record.user, EndReason::Cap, ending);

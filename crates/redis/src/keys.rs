@@ -27,7 +27,7 @@ impl Keys {
         })
     }
 
-    fn of(&self, bucket: Bucket, name: &str) -> Vec<u8> {
+    pub(crate) fn of(&self, bucket: Bucket, name: &str) -> Vec<u8> {
         format!("{}{{{}}}:{name}", self.prefix, text(bucket)).into_bytes()
     }
 

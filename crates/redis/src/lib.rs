@@ -54,17 +54,20 @@
 //!
 //! A write that the connection was lost under is sent once more, on another one. The
 //! server knows it by a name, for a minute, and answers what it answered the first
-//! time; for that every write leaves a short key on the server for a minute. If that is not answered either, it is an `UnknownOutcome`. A write that was
-//! begun is carried to its end whoever waits.
+//! time; for that every such write leaves a short key on the server for a minute. If that is
+//! not answered either, it is an `UnknownOutcome`. A create is sent once, and leaves no such
+//! key: with its answer lost it is an `UnknownOutcome` at once. So that this is seldom, a
+//! connection of which nothing was heard for a second is asked whether it is there before. (To
+//! a cluster creates go as all else does.) A write that was begun is carried to its end whoever
+//! waits.
 //!
 //! The server removes what no sweep has found an hour after the absolute deadline, by
 //! its own clock. All other time comes with the call.
 //!
 //! In a cluster each bucket is one step, and so is everything that concerns one user.
 //! `revoke_everything` goes from bucket to bucket: all sessions have ended when it
-//! returns. So a cluster has not been put through the checks of
-//! `revocable-conformance`, as a single server is. Announcements of a cluster's servers have no order among them, so a cache
-//! in front of one does not build.
+//! returns, and while it is under way some have and others have not. Announcements of a
+//! cluster's servers have no order among them, so a cache in front of one does not build.
 //!
 //! # When something is wrong
 //!
@@ -72,7 +75,7 @@
 //! | --- | --- | --- |
 //! | wrong address or password, a server that is too old, a replica, evicts, or keeps snapshots alone | `Configuration` from `connect` | the message says what to do |
 //! | the server cannot be reached, is loading, is stopped | `Unavailable`, within four times the [`timeout`](RedisStoreBuilder::timeout) | connected again at the next call |
-//! | the connection is lost, or no answer comes in time, twice | `UnknownOutcome` for writes, `Unavailable` for the rest | repeat the call |
+//! | the connection is lost, or no answer comes in time, twice, or for a create once | `UnknownOutcome` for writes, `Unavailable` for the rest | repeat the call |
 //! | the server has no memory left | `Full` | nobody can log in; lookups and revocations go on |
 //! | the server has no room on its disk | `Full`, or with `appendfsync always` `Unavailable` and the server ends by itself | nobody can log in and nothing can be revoked; lookups go on while the server runs |
 //! | a damaged record | `Corrupt` for that session | it can be revoked and counts for no cap; listings, sweeps and revoke-alls go on |
@@ -91,6 +94,7 @@ mod check;
 mod create;
 mod fault;
 mod feed;
+mod filled;
 mod keys;
 mod link;
 mod list;

@@ -1,8 +1,9 @@
 //! The way to the server: a connection that is made again when it was lost.
 
 use std::future::Future;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use redis::aio::MultiplexedConnection;
 use redis::cluster::ClusterClient;
@@ -52,7 +53,13 @@ pub(crate) struct Link {
     current: Mutex<Current>,
     /// One connects, and the others wait for that.
     connecting: tokio::sync::Mutex<()>,
+    made: Instant,
+    /// When something was answered, in milliseconds since this was made.
+    heard_ms: AtomicU64,
 }
+
+/// After so long without an answer a connection may have been lost, and nobody has noticed.
+const SILENCE_MS: u64 = 1_000;
 
 #[derive(Default)]
 struct Current {
@@ -68,6 +75,8 @@ impl Link {
             limits,
             current: Mutex::default(),
             connecting: tokio::sync::Mutex::default(),
+            made: Instant::now(),
+            heard_ms: AtomicU64::new(0),
         }
     }
 
@@ -101,6 +110,20 @@ impl Link {
             }
             Err(failure) => Err(failure.writing(false)),
         }
+    }
+
+    /// What a script says that must not be carried out twice. So it is sent once, unless it is
+    /// known that it was not; on a connection of which nothing was heard for a while only after
+    /// a question.
+    pub(crate) async fn write_once(&self, call: &Call) -> Result<Value> {
+        if self.now_ms().saturating_sub(self.heard_ms.load(Relaxed)) >= SILENCE_MS {
+            self.read(&redis::cmd("PING")).await?;
+        }
+        match self.run_and_replicate(call).await {
+            Err(Failure::Replica(_)) => self.run_and_replicate(call).await,
+            outcome => outcome,
+        }
+        .map_err(|failure| failure.writing(false))
     }
 
     async fn send(&self, command: &Cmd) -> Result<Value, Failure> {
@@ -147,6 +170,9 @@ impl Link {
         let outcome = timeout(longest, work(&mut connection))
             .await
             .unwrap_or(Err(Failure::Late));
+        if outcome.is_ok() {
+            self.heard_ms.store(self.now_ms(), Relaxed);
+        }
         // A cluster's connection is many, and mends itself.
         if let (Err(failure), Connection::Server(_)) = (&outcome, &connection)
             && failure.is_connections_end()
@@ -175,6 +201,10 @@ impl Link {
             Ok((current.number, made))
         };
         in_time(self.limits.timeout, connect).await
+    }
+
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.made.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     fn current(&self) -> MutexGuard<'_, Current> {

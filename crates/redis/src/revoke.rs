@@ -2,12 +2,13 @@
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use revocable_core::{
-    EndReason, Ended, Epoch, Error, ErrorKind, Result, RevokeAllOutcome, RevokeAllRequest,
+    Bucket, EndReason, Ended, Epoch, Error, ErrorKind, Result, RevokeAllOutcome, RevokeAllRequest,
     SessionId, UserId,
 };
 use revocable_remote::{ended_of, tell_of_everything};
 
 use crate::fault::unexpected;
+use crate::filled::Filled;
 use crate::keys::indexed;
 use crate::reply;
 use crate::script::{EVERYTHING, REVOKE, REVOKE_ALL};
@@ -33,7 +34,7 @@ pub(crate) async fn revoke(
         let name = std::str::from_utf8(name).ok()?;
         let user = UserId::new(name).ok()?;
         // Not what damage has made of it.
-        (revocable_core::Bucket::of(&user) == id.bucket()).then_some(user)
+        (Bucket::of(&user) == id.bucket()).then_some(user)
     });
     let ended = Ended { id, user, reason };
     server.local.listeners.ended(std::slice::from_ref(&ended));
@@ -46,7 +47,7 @@ pub(crate) async fn revoke_all(
 ) -> Result<RevokeAllOutcome> {
     let keep = request.keep.map(|id| id.as_bytes().to_vec());
     let call = server
-        .call(&REVOKE_ALL, revocable_core::Bucket::of(&request.user))?
+        .call(&REVOKE_ALL, Bucket::of(&request.user))?
         .arg(seed()?)
         .arg(indexed(&request.user))
         .arg(keep.unwrap_or_default())
@@ -68,25 +69,38 @@ pub(crate) async fn revoke_all(
 /// On one server one step. On a cluster one after the other, a bucket at a time:
 /// a user's sessions end together, and all have when this returns.
 pub(crate) async fn revoke_everything(server: &Server, reason: EndReason) -> Result<u64> {
-    let stretches = server.stretches(0, usize::MAX);
-    let several = stretches.len() > 1;
-    let counts = stream::iter(stretches)
-        .map(|buckets| async move {
-            let first = buckets.first().ok_or_else(unexpected)?;
-            let call = server.call(&EVERYTHING, bucket_of(first)?)?;
-            let call = call.arg(reason.as_str()).args(buckets);
-            let answer = reply::strings(server.write(&call).await?)?;
-            reply::number(answer.first().ok_or_else(unexpected)?)
-        })
-        .buffer_unordered(BUCKETS_AT_A_TIME)
-        .try_fold(0_u64, async |sum, count| Ok(sum.saturating_add(count)));
-    let count = counts.await.map_err(|error| {
-        let half_way = "some sessions have ended and others have not: repeat the call";
-        match several {
-            true => Error::new(ErrorKind::UnknownOutcome, half_way).with_source(error),
-            false => error,
-        }
-    })?;
+    let count = match server.is_cluster() {
+        false => end_buckets(server, server.stretch(0, usize::MAX), reason).await,
+        true => end_one_by_one(server, reason).await.map_err(|error| {
+            let half_way = "some sessions have ended and others have not: repeat the call";
+            Error::new(ErrorKind::UnknownOutcome, half_way).with_source(error)
+        }),
+    }?;
     tell_of_everything(server, count, reason).await;
     Ok(count)
+}
+
+async fn end_one_by_one(server: &Server, reason: EndReason) -> Result<u64> {
+    // Those without any of these neither have a session nor has a login begun in one.
+    let mut filled = Filled::by(&["p", "g", "f", "i", "d"]);
+    let (mut there, mut at) = (Vec::new(), 0);
+    while at < Bucket::COUNT {
+        at = filled.next(server, at).await?;
+        there.extend(Some(at).filter(|at| *at < Bucket::COUNT));
+        at += 1;
+    }
+    stream::iter(there)
+        .map(|bucket| end_buckets(server, server.stretch(bucket, 1), reason))
+        .buffer_unordered(BUCKETS_AT_A_TIME)
+        .try_fold(0_u64, async |sum, count| Ok(sum.saturating_add(count)))
+        .await
+}
+
+/// By one script.
+async fn end_buckets(server: &Server, buckets: Vec<String>, reason: EndReason) -> Result<u64> {
+    let first = buckets.first().ok_or_else(unexpected)?;
+    let call = server.call(&EVERYTHING, bucket_of(first)?)?;
+    let call = call.arg(reason.as_str()).args(buckets);
+    let answer = reply::strings(server.write(&call).await?)?;
+    reply::number(answer.first().ok_or_else(unexpected)?)
 }

@@ -56,14 +56,35 @@ impl Server {
         self.reads.ask(call).await
     }
 
+    /// A write that is sent once. A cluster's connection sends by itself again what it has no
+    /// answer to, so there it has a name.
+    pub(crate) async fn write_once(&self, call: &Call) -> Result<Value> {
+        match self.is_cluster() {
+            true => self.writes.write(call).await,
+            false => self.writes.write_once(call).await,
+        }
+    }
+
     /// A run of a script in this bucket, with a name of its own: sent twice, it
     /// is carried out once.
     pub(crate) fn call(&self, script: &'static Script, bucket: Bucket) -> Result<Call> {
-        let request: [u8; 16] = random()?;
-        Ok(Call::new(script, self.keys.since(bucket))
-            .arg(request)
+        let name: [u8; 16] = random()?;
+        Ok(self.named_call(script, bucket, name.to_vec()))
+    }
+
+    /// One for [`write_once`](Self::write_once).
+    pub(crate) fn call_once(&self, script: &'static Script, bucket: Bucket) -> Result<Call> {
+        match self.is_cluster() {
+            true => self.call(script, bucket),
+            false => Ok(self.named_call(script, bucket, Vec::new())),
+        }
+    }
+
+    fn named_call(&self, script: &'static Script, bucket: Bucket, name: Vec<u8>) -> Call {
+        Call::new(script, self.keys.since(bucket))
+            .arg(name)
             .arg(self.keys.channel())
-            .arg(self.local.instance))
+            .arg(self.local.instance)
     }
 
     /// What is stored of a session that has not ended with all others.
@@ -97,12 +118,12 @@ impl Server {
         }
     }
 
-    /// Runs of all buckets, each as many as one script may take: on a cluster
-    /// one.
-    pub(crate) fn stretches(&self, first: usize, most: usize) -> Vec<Vec<String>> {
+    /// The names of the buckets from this on, as many as one script may take and not more than
+    /// that: on a cluster one.
+    pub(crate) fn stretch(&self, first: usize, most: usize) -> Vec<String> {
         let most = if self.is_cluster() { 1 } else { most };
-        let buckets: Vec<String> = (first..Bucket::COUNT).map(|n| format!("{n:03x}")).collect();
-        buckets.chunks(most).map(<[String]>::to_vec).collect()
+        let end = first.saturating_add(most).min(Bucket::COUNT);
+        (first..end).map(|number| format!("{number:03x}")).collect()
     }
 }
 

@@ -10,6 +10,7 @@ use revocable_core::{
 use revocable_remote::{settle, write_touch};
 
 use crate::fault::unexpected;
+use crate::filled::Filled;
 use crate::keys::{HEAD, Stored, UP_TO_TIMES, split_member};
 use crate::reply;
 use crate::script::{EXPIRE, FORGET, WALK};
@@ -37,6 +38,18 @@ struct Place {
 impl Place {
     fn is_end(&self) -> bool {
         self.bucket >= Bucket::COUNT
+    }
+
+    /// Goes to the next bucket that has something, if this has not. Whether there is one.
+    async fn go_to_next(&mut self, server: &Server, filled: &mut Filled) -> Result<bool> {
+        let bucket = filled.next(server, self.bucket).await?;
+        if bucket != self.bucket {
+            *self = Self {
+                bucket,
+                after: Vec::new(),
+            };
+        }
+        Ok(!self.is_end())
     }
 
     /// From what a script says, of which the last bucket was this.
@@ -111,7 +124,11 @@ pub(crate) async fn step(server: &Arc<Server>, request: SweepRequest) -> Result<
     };
     let mut outcome = SweepOutcome::default();
     let mut left = request.max_rows.get();
+    let mut filled = Filled::by(&["i", "d"]);
     while left > 0 && !places.sessions.is_end() {
+        if !places.sessions.go_to_next(server, &mut filled).await? {
+            break;
+        }
         let limit = left.min(SESSIONS_AT_A_TIME);
         let walked = walk(server, &mut places.sessions, limit).await?;
         left -= limit.min(walked.of_limit);
@@ -121,7 +138,11 @@ pub(crate) async fn step(server: &Arc<Server>, request: SweepRequest) -> Result<
     }
     let before_ms = request.forget_epochs_before_ms;
     left = request.max_rows.get();
+    filled = Filled::by(&["e"]);
     while left > 0 && !places.epochs.is_end() {
+        if !places.epochs.go_to_next(server, &mut filled).await? {
+            break;
+        }
         let limit = left.min(SESSIONS_AT_A_TIME);
         let (forgotten, of_limit) = forget(server, &mut places.epochs, limit, before_ms).await?;
         left -= limit.min(of_limit);
@@ -144,7 +165,7 @@ struct Walked {
 /// Looks at up to so many sessions, and removes what has ended before and is
 /// still there.
 async fn walk(server: &Arc<Server>, place: &mut Place, limit: u32) -> Result<Walked> {
-    let buckets = stretch(server, place)?;
+    let buckets = server.stretch(place.bucket, BUCKETS_AT_A_TIME);
     let (Some(first), Some(last)) = (buckets.first(), buckets.last().cloned()) else {
         return Err(unexpected());
     };
@@ -170,11 +191,6 @@ async fn walk(server: &Arc<Server>, place: &mut Place, limit: u32) -> Result<Wal
         },
         found,
     })
-}
-
-fn stretch(server: &Arc<Server>, place: &Place) -> Result<Vec<String>> {
-    let stretches = server.stretches(place.bucket, BUCKETS_AT_A_TIME);
-    stretches.into_iter().next().ok_or_else(unexpected)
 }
 
 /// Removes those that are not live, as far as they are still as they were
@@ -282,7 +298,7 @@ async fn forget(
     limit: u32,
     before_ms: i64,
 ) -> Result<(u64, u32)> {
-    let buckets = stretch(server, place)?;
+    let buckets = server.stretch(place.bucket, BUCKETS_AT_A_TIME);
     let (Some(first), Some(last)) = (buckets.first(), buckets.last().cloned()) else {
         return Err(unexpected());
     };

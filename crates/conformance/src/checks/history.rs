@@ -37,7 +37,8 @@ fn histories(context: &Context<'_>, way: Way) -> Result<(), Stop> {
         let mut random = Random::new(seed);
         let users = [store.user(), store.user()];
         let template = store.record(&users[0]);
-        let world = World::new(users, template, seed);
+        let mut world = World::new(users, template, seed);
+        world.ends_everything = context.harness.ends_everything_at_once();
         let drive = |task: Task<'_>| store.block_on(task);
         let recorder = Recorder::new(store.inner.clone(), &drive);
 

@@ -17,6 +17,8 @@ pub(crate) struct World {
     /// Three of the first user, one of the second.
     pub(crate) ids: Vec<SessionId>,
     template: Record,
+    /// Whether everything may be revoked beside other calls.
+    pub(crate) ends_everything: bool,
 }
 
 impl World {
@@ -33,6 +35,7 @@ impl World {
             ids: ids.collect(),
             template,
             users,
+            ends_everything: true,
         }
     }
 
@@ -115,7 +118,7 @@ impl World {
                     let user = random.below(4) / 3;
                     Operation::RevokeAll(revoke_all(&self.users[user], keep, now_ms))
                 }
-                16 if random.chance(3) => Operation::RevokeEverything,
+                16 if random.chance(3) && self.ends_everything => Operation::RevokeEverything,
                 16 | 17 => Operation::List(self.user_of(id).clone()),
                 18 => Operation::Epoch(self.users[0].clone(), slot(0)),
                 _ => Operation::Sweep {

@@ -4,10 +4,14 @@
 --      (Unix ms) or '',
 --      10 with a cap: the user's sessions as the caller has read them, each an ID
 --         and a stamp, 11 IDs that the cap ends, 12 'refuse' if it refuses
+-- Sent once, it has no name: then nothing is left for who asks again.
+if request ~= '' then
+  local known = answered()
+  if known then return known end
+end
 -- At once: every login asks for all of them.
-local got = redis.call('MGET', base .. 'a:' .. request, base .. 'p', base .. 'g', base .. 'f', KEYS[2])
-if got[1] then return cmsgpack.unpack(got[1]) end
-local position, since, floor, there = got[2], got[3], got[4], got[5]
+local got = redis.call('MGET', base .. 'p', base .. 'g', base .. 'f', KEYS[2])
+local position, since, floor, there = got[1], got[2], got[3], got[4]
 if not (position and since and floor) then
   position = position_from(ARGV[4])
   since, floor = redis.call('GET', base .. 'g'), redis.call('GET', base .. 'f')
@@ -56,4 +60,4 @@ else
 end
 redis.call('ZADD', base .. 'i', 0, user .. ARGV[6])
 announce_ended('cap', ended)
-return answer({'created'})
+return request == '' and {'created'} or answer({'created'})

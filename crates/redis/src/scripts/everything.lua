@@ -2,7 +2,7 @@
 local known = answered()
 if known then return known end
 also_when_full()
-local count = 0
+local count, ended = 0, false
 for at = 5, #ARGV do
   local bucket = keys_of(ARGV[at])
   -- Without any of these there neither is a session nor has a login begun.
@@ -16,6 +16,7 @@ for at = 5, #ARGV do
     taken = 2 ^ 52
   end
   if taken > 0 then
+    ended = true
     local position = whole(taken + 1)
     redis.call('SET', bucket .. 'p', position)
     redis.call('SET', bucket .. 'g', position)
@@ -30,5 +31,7 @@ for at = 5, #ARGV do
     end
   end
 end
+-- One that has changed nothing may be asked again.
+if not ended then return {'0'} end
 announce('a', struct.pack('>I8', count) .. ARGV[4])
 return answer({whole(count)})

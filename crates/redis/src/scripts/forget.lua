@@ -3,6 +3,13 @@
 local known = answered()
 if known then return known end
 local left, after, before, forgotten = tonumber(ARGV[4]), ARGV[5], tonumber(ARGV[6]), 0
+
+-- One that has changed nothing may be asked again.
+local function said(bucket, behind)
+  local with = {whole(forgotten), bucket, behind}
+  return forgotten == 0 and with or answer(with)
+end
+
 for at = 7, #ARGV do
   local bucket = keys_of(ARGV[at])
   local users = redis.call('ZRANGEBYSCORE', bucket .. 'e', '(' .. after, '+inf',
@@ -28,8 +35,8 @@ for at = 7, #ARGV do
   end
   left = left - #users / 2
   if left == 0 then
-    return answer({whole(forgotten), ARGV[at], whole(users[#users])})
+    return said(ARGV[at], whole(users[#users]))
   end
   after = '-inf'
 end
-return answer({whole(forgotten), '', ''})
+return said('', '')

@@ -188,7 +188,12 @@ impl<'s> Case<'s> {
             .chain(lookups)
             .chain(lists)
             .chain(all)
-            .chain([Operation::RevokeEverything]);
+            // Nothing is left; where it takes long it is not done each time.
+            .chain(
+                self.store
+                    .ends_everything_at_once()
+                    .then_some(Operation::RevokeEverything),
+            );
         for operation in closing.collect::<Vec<_>>() {
             self.perform(operation)?;
         }
