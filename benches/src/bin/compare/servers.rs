@@ -209,7 +209,9 @@ fn postgres(
             contains(row.get(0), request) && data.starts_with(ROLE.as_bytes())
         })
     };
-    let values = "INSERT INTO bare VALUES (gen_random_uuid(), $1, 1, 1, $2, $3)";
+    // Of the version that the table takes.
+    let values = "INSERT INTO bare VALUES
+        (overlay(gen_random_uuid()::text PLACING '8' FROM 15)::uuid, $1, 1, 1, $2, $3)";
     let insertion = block_on(client.prepare(values))?;
     let insert = async |request: &Request| {
         let (record, data) = ([7_u8; VALUE_LEN], ROLE.as_bytes());
