@@ -24,6 +24,7 @@ pub struct CachedStoreBuilder<S> {
     capacity: Capacity,
     max_staleness: Option<Duration>,
     sole_writer: bool,
+    read_again_after: Option<Duration>,
     finisher: Finisher,
     clock: Arc<dyn Clock>,
 }
@@ -35,6 +36,7 @@ impl<S: SessionStore> CachedStoreBuilder<S> {
             capacity: Capacity::Bytes(64 << 20),
             max_staleness: None,
             sole_writer: false,
+            read_again_after: None,
             finisher: Finisher::own_thread(),
             clock: Arc::new(SystemClock::new()),
         }
@@ -85,6 +87,23 @@ impl<S: SessionStore> CachedStoreBuilder<S> {
         self
     }
 
+    /// Has a session read from the store again when it has been in the cache for so long, and
+    /// does not ask or listen what others do: for a store that does not tell.
+    ///
+    /// A lookup that starts later than this after another process's revocation was committed
+    /// never finds the session, whatever happens to clocks and connections: both clocks have to
+    /// agree that a session was read less than this ago. A session in use is read once in this
+    /// time, so it should be long against the time between two requests; two seconds take most
+    /// of the lookups of a page that sends twenty requests. Watches do not hear of what other
+    /// processes end. Zero keeps the cache from ever answering.
+    ///
+    /// It takes the place of [`max_staleness`](Self::max_staleness), and goes before
+    /// [`sole_writer`](Self::sole_writer).
+    pub fn read_again_after(mut self, longest: Duration) -> Self {
+        self.read_again_after = Some(longest);
+        self
+    }
+
     /// Where a write goes on whose caller went away, and the question about the
     /// changes of others, for stores that only work inside a runtime: a function
     /// that hands a future to it, such as `move |work| { handle.spawn(work); }`.
@@ -122,6 +141,7 @@ impl<S: SessionStore> CachedStoreBuilder<S> {
             self.store.sharing()
         };
         let others = match (sharing, self.max_staleness) {
+            _ if self.read_again_after.is_some() => Others::Ageing,
             (Sharing::Sole, _) => Others::None,
             (Sharing::Counted, Some(longest)) => {
                 Others::Counted(Arc::new(Foreign::new(longest, Arc::clone(&self.clock))))
@@ -145,11 +165,16 @@ impl<S: SessionStore> CachedStoreBuilder<S> {
             (_, _) => {
                 return Err(refused(
                     "this store does not tell whether others write to it, so a cache could serve \
-                     what they revoked: use it without, or vouch for it by `sole_writer`",
+                     what they revoked: use it without, say by `read_again_after` for how long, \
+                     or vouch for it by `sole_writer`",
                 ));
             }
         };
-        let entries = Arc::new(Entries::new(self.capacity, self.clock));
+        let entries = Arc::new(Entries::new(
+            self.capacity,
+            self.clock,
+            self.read_again_after,
+        ));
         // Before any other listener, so that who is told that a session ended
         // no longer finds it.
         let weak = Arc::downgrade(&entries);
@@ -170,6 +195,7 @@ impl<S> std::fmt::Debug for CachedStoreBuilder<S> {
             .field("capacity", &self.capacity)
             .field("max_staleness", &self.max_staleness)
             .field("sole_writer", &self.sole_writer)
+            .field("read_again_after", &self.read_again_after)
             .field("finisher", &self.finisher)
             .finish_non_exhaustive()
     }

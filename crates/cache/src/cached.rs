@@ -57,7 +57,11 @@ use crate::stamps::Reach;
 ///   it cannot answer that is an error. Watches end with sessions that other
 ///   machines revoke.
 /// - **Unknown**: refused, unless the application
-///   [vouches for it](CachedStoreBuilder::sole_writer).
+///   [vouches for it](CachedStoreBuilder::sole_writer), or has each session
+///   [read again](CachedStoreBuilder::read_again_after) after so long: a Redis Cluster, a
+///   `PostgresStore` behind PgBouncer that is not told where the announcements come from, a
+///   store of your own. A lookup that starts later than that after a revocation elsewhere
+///   was committed never finds the session. Watches hear of this process alone.
 ///
 /// # What is kept
 ///
@@ -119,13 +123,16 @@ pub(crate) enum Others {
     Counted(Arc<Foreign>),
     /// The store tells.
     Announced(Arc<Announced>),
+    /// It is not known. Entries are used for so long only.
+    Ageing,
 }
 
 impl Others {
     /// Whether the entries may be used, by what is known already.
     fn are_known(&self) -> bool {
         match self {
-            Self::None => true,
+            // Of each entry by itself.
+            Self::None | Self::Ageing => true,
             Self::Counted(foreign) => foreign.is_known(),
             Self::Announced(announced) => announced.lease.is_live(),
         }
@@ -193,7 +200,7 @@ impl<S: SessionStore> CachedStore<S> {
             Others::Announced(announced) => {
                 Some(Keeper::new(&self.store, &self.entries, announced))
             }
-            Others::None | Others::Counted(_) => None,
+            Others::None | Others::Counted(_) | Others::Ageing => None,
         };
         async move {
             if let Some(keeper) = keeper {
@@ -299,10 +306,10 @@ impl<S: SessionStore> SessionStore for CachedStore<S> {
             return Ok(Some(record));
         }
         self.abandoned.settled(Reach::Bucket(id.bucket())).await;
-        let stamp = self.entries.stamp(id);
+        let loading = self.entries.begin_load(id);
         let found = self.store.lookup(id).await?;
         if let Some(record) = &found {
-            self.entries.fill(record, stamp);
+            self.entries.fill(record, loading);
         }
         Ok(found)
     }
@@ -318,20 +325,20 @@ impl<S: SessionStore> SessionStore for CachedStore<S> {
         if !self.abandoned.are_none() {
             return None;
         }
-        let stamp = self.entries.stamp(id);
+        let loading = self.entries.begin_load(id);
         let found = self.store.lookup_now(id)?;
         if let Ok(Some(record)) = &found {
-            self.entries.fill(record, stamp);
+            self.entries.fill(record, loading);
         }
         Some(found)
     }
 
     async fn lookup_fresh(&self, id: SessionId) -> Result<Option<Arc<Record>>> {
         self.abandoned.settled(Reach::Bucket(id.bucket())).await;
-        let stamp = self.entries.stamp(id);
+        let loading = self.entries.begin_load(id);
         let found = self.store.lookup_fresh(id).await?;
         match &found {
-            Some(record) => self.entries.fill(record, stamp),
+            Some(record) => self.entries.fill(record, loading),
             // Others ended it, if it was here.
             None => self.entries.remove(id),
         }

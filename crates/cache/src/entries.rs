@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use foldhash::fast::RandomState;
 use quick_cache::sync::{Cache, DefaultLifecycle};
@@ -9,6 +10,7 @@ use quick_cache::{OptionsBuilder, UnitWeighter};
 use revocable_core::{Bucket, Clock, EndListener, EndReason, Ended, Liveness, Record, SessionId};
 
 use crate::capacity::Capacity;
+use crate::lease::{Instants, Term};
 use crate::stamps::{Stamp, Stamps};
 use crate::sweeps::Sweeps;
 
@@ -27,7 +29,15 @@ const USED_OFTEN: f64 = 0.75;
 #[derive(Clone)]
 pub(crate) struct Entry {
     pub(crate) record: Arc<Record>,
+    loaded: Loading,
+}
+
+/// What was so when a load began.
+#[derive(Clone)]
+pub(crate) struct Loading {
     stamp: Stamp,
+    /// Where entries get old.
+    at: Option<Instants>,
 }
 
 /// The entries. All that is told of a change passes here.
@@ -38,10 +48,16 @@ pub(crate) struct Entries {
     pub(crate) stamps: Stamps,
     pub(crate) sweeps: Sweeps,
     clock: Arc<dyn Clock>,
+    /// For how long an entry is used; `None` for as long as it is known to be right.
+    longest: Option<Term>,
 }
 
 impl Entries {
-    pub(crate) fn new(capacity: Capacity, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(
+        capacity: Capacity,
+        clock: Arc<dyn Clock>,
+        longest: Option<Duration>,
+    ) -> Self {
         let options = OptionsBuilder::new()
             .weight_capacity(capacity.bound())
             .estimated_items_capacity(capacity.sessions())
@@ -60,35 +76,48 @@ impl Entries {
             ),
             stamps: Stamps::new(),
             sweeps: Sweeps::default(),
+            longest: longest.map(|longest| Term::new(longest, Arc::clone(&clock))),
             clock,
         }
     }
 
     /// The record, if the cache may answer.
     pub(crate) fn hit(&self, id: SessionId) -> Option<Arc<Record>> {
-        let Entry { record, stamp } = self.cache.get(&id)?;
+        let Entry { record, loaded } = self.cache.get(&id)?;
         // One that looks expired is read again before anybody is told so: it
         // may have been touched past this cache. So is one that is over by the
         // policy alone, which the manager knows: `lookup_fresh`.
         let may_answer = self.sweeps.spare(&record)
-            && self.stamps.is_current(id, &stamp)
+            && self.is_young(&loaded)
+            && self.stamps.is_current(id, &loaded.stamp)
             && self.looks_live(&record);
         may_answer.then_some(record)
     }
 
     /// What has to be taken before a load.
-    pub(crate) fn stamp(&self, id: SessionId) -> Stamp {
-        self.stamps.take(id)
+    pub(crate) fn begin_load(&self, id: SessionId) -> Loading {
+        Loading {
+            stamp: self.stamps.take(id),
+            at: self.longest.as_ref().map(Term::now),
+        }
     }
 
-    /// Keeps a record that was loaded after its stamp was taken.
-    pub(crate) fn fill(&self, record: &Arc<Record>, stamp: Stamp) {
+    /// Whether what was revoked elsewhere since may not be seen yet.
+    fn is_young(&self, loaded: &Loading) -> bool {
+        match (&self.longest, loaded.at) {
+            (Some(longest), Some(at)) => longest.is_not_over(at, longest.now()),
+            (longest, _) => longest.is_none(),
+        }
+    }
+
+    /// Keeps a record whose load began so.
+    pub(crate) fn fill(&self, record: &Arc<Record>, loaded: Loading) {
         if !self.looks_live(record) || self.awaits_touch(record) {
             return;
         }
         let entry = Entry {
             record: Arc::clone(record),
-            stamp,
+            loaded,
         };
         self.cache.insert(record.id, entry);
         // Touched since: either the touch took this entry out, or it is seen

@@ -42,15 +42,16 @@ impl Inquiries {
     /// Something may have been missed. Those whose turn has not come since the last time
     /// come first: however short each feed is, each session is looked up.
     pub(crate) fn after_gap(&mut self, listeners: &EndListeners) {
-        let mut watched: HashSet<SessionId> = listeners.watched().into_iter().collect();
+        let watched = listeners.watched();
+        let mut new: HashSet<SessionId> = watched.iter().copied().collect();
         let mut left = VecDeque::new();
         for inquiry in &mut self.0 {
             if inquiry.everything.is_none() {
-                left.extend(inquiry.left.drain(..).filter(|id| watched.remove(id)));
+                left.extend(inquiry.left.drain(..).filter(|id| new.remove(id)));
             }
         }
         self.0.retain(|inquiry| inquiry.everything.is_some());
-        for id in watched {
+        for id in watched.into_iter().rev().filter(|id| new.remove(id)) {
             left.push_front(id);
         }
         self.0.push_back(Inquiry {

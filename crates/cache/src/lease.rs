@@ -43,29 +43,15 @@ impl Instants {
     }
 }
 
-/// The right to use the entries.
-pub(crate) struct Lease {
-    term: Duration,
+/// So long by both clocks.
+pub(crate) struct Term {
+    length: Duration,
     clock: Arc<dyn Clock>,
-    /// When the mark was sent that came back last; [`NEVER`].
-    elapsed: AtomicU64,
-    wall_ms: AtomicI64,
 }
 
-const NEVER: u64 = u64::MAX;
-
-impl Lease {
-    pub(crate) fn new(term: Duration, clock: Arc<dyn Clock>) -> Self {
-        Self {
-            term,
-            clock,
-            elapsed: AtomicU64::new(NEVER),
-            wall_ms: AtomicI64::new(0),
-        }
-    }
-
-    pub(crate) fn term(&self) -> Duration {
-        self.term
+impl Term {
+    pub(crate) fn new(length: Duration, clock: Arc<dyn Clock>) -> Self {
+        Self { length, clock }
     }
 
     pub(crate) fn now(&self) -> Instants {
@@ -77,6 +63,51 @@ impl Lease {
                 i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
             }),
         }
+    }
+
+    /// Whether less than it has gone by, by both clocks.
+    pub(crate) fn is_not_over(&self, since: Instants, now: Instants) -> bool {
+        // A lease may have been given after `now`.
+        let elapsed = u128::from(now.elapsed.saturating_sub(since.elapsed));
+        let wall_ms = now.wall_ms.saturating_sub(since.wall_ms);
+        // The wall clock is known to the millisecond only: one is taken off.
+        let term_ms = self.length.as_millis().saturating_sub(1);
+        elapsed < self.length.as_nanos()
+            && u128::try_from(wall_ms).is_ok_and(|wall_ms| wall_ms < term_ms)
+    }
+}
+
+impl fmt::Debug for Term {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Term").field(&self.length).finish()
+    }
+}
+
+/// The right to use the entries.
+pub(crate) struct Lease {
+    term: Term,
+    /// When the mark was sent that came back last; [`NEVER`].
+    elapsed: AtomicU64,
+    wall_ms: AtomicI64,
+}
+
+const NEVER: u64 = u64::MAX;
+
+impl Lease {
+    pub(crate) fn new(term: Duration, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            term: Term::new(term, clock),
+            elapsed: AtomicU64::new(NEVER),
+            wall_ms: AtomicI64::new(0),
+        }
+    }
+
+    pub(crate) fn term(&self) -> Duration {
+        self.term.length
+    }
+
+    pub(crate) fn now(&self) -> Instants {
+        self.term.now()
     }
 
     /// Whether the entries may be used now. To be asked before their stamps are
@@ -92,18 +123,7 @@ impl Lease {
             // Of this mark or of a later one, which says no less.
             wall_ms: self.wall_ms.load(Ordering::SeqCst),
         };
-        self.is_within_term(sent, now)
-    }
-
-    /// Whether less than a term has gone by, by both clocks.
-    pub(crate) fn is_within_term(&self, sent: Instants, now: Instants) -> bool {
-        // A lease may have been given after `now`.
-        let elapsed = u128::from(now.elapsed.saturating_sub(sent.elapsed));
-        let wall_ms = now.wall_ms.saturating_sub(sent.wall_ms);
-        // The wall clock is known to the millisecond only: one is taken off.
-        let term_ms = self.term.as_millis().saturating_sub(1);
-        elapsed < self.term.as_nanos()
-            && u128::try_from(wall_ms).is_ok_and(|wall_ms| wall_ms < term_ms)
+        self.term.is_not_over(sent, now)
     }
 
     /// The mark that was sent then is back.

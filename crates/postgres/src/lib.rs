@@ -71,8 +71,8 @@
 //! Set for the store's user what it otherwise tells each connection:
 //! `ALTER ROLE app SET statement_timeout = '1s'`, and READ COMMITTED if the database has
 //! another default. Announcements do not go through it: name the server's own address by
-//! [`announcements`](PostgresStoreBuilder::announcements), or a cache in front does not
-//! build.
+//! [`announcements`](PostgresStoreBuilder::announcements), or a cache in front builds only with
+//! `read_again_after`.
 //!
 //! # When something is wrong
 //!

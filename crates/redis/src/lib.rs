@@ -67,7 +67,8 @@
 //! In a cluster each bucket is one step, and so is everything that concerns one user.
 //! `revoke_everything` goes from bucket to bucket: all sessions have ended when it
 //! returns, and while it is under way some have and others have not. Announcements of a
-//! cluster's servers have no order among them, so a cache in front of one does not build.
+//! cluster's servers have no order among them, so a cache in front of one only builds with
+//! `read_again_after`.
 //!
 //! # When something is wrong
 //!

@@ -79,6 +79,7 @@ impl Redis {
             ("redis", &one, false),
             ("cached_redis", &one, true),
             ("redis_cluster", &cluster, false),
+            ("cached_redis_cluster", &cluster, true),
         ]
         .into_iter()
         .map(|(backend, shared, cached)| {
@@ -136,15 +137,15 @@ impl Harness for Redis {
             return Ok(Arc::new(store));
         }
         let runtime = self.shared.runtime.handle().clone();
-        let cached = CachedStore::builder(store)
-            .max_staleness(TERM)
-            .finish_with({
-                let runtime = runtime.clone();
-                move |work| {
-                    runtime.spawn(work);
-                }
-            })
-            .build()?;
+        let finisher = runtime.clone();
+        let builder = CachedStore::builder(store).finish_with(move |work| {
+            finisher.spawn(work);
+        });
+        let cached = match &*self.shared.servers() {
+            Servers::One(_) => builder.max_staleness(TERM),
+            Servers::Cluster(_) => builder.read_again_after(TERM),
+        }
+        .build()?;
         runtime.spawn(cached.keep_lease(tokio::time::sleep));
         Ok(Arc::new(cached))
     }
