@@ -53,6 +53,10 @@ pub(crate) const TRIALS: &[(&str, Run)] = &[
         primary::not_replicated,
     ),
     (
+        "postgres::marks_that_wait_leave_the_application_its_connections",
+        primary::marks_that_wait,
+    ),
+    (
         "postgres::a_server_that_hangs_gets_no_more_connections",
         primary::hanging,
     ),

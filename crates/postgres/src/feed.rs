@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use revocable_core::{Error, Feed, Mark, Result};
 use revocable_remote::{Channel, Message, Subscription, carried_on};
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, mpsc};
 use tokio::time::timeout;
 use tokio_postgres::{Client, Notification};
 
 use crate::fault::{Failure, configuration, lost_meta};
+use crate::link::Parameters;
 use crate::notice::{hex, mark, read};
 use crate::server::{Server, get};
 
@@ -18,6 +19,9 @@ struct Listener {
     /// The connection ends with it.
     _connection: Client,
     messages: mpsc::Receiver<Notification>,
+    /// Held while a mark is sent. It may wait for others that announce, on a connection that
+    /// the application may need, and more of them would wait with it.
+    sending: Arc<Mutex<()>>,
 }
 
 pub(crate) fn not_followed() -> Error {
@@ -44,6 +48,7 @@ pub(crate) async fn follow(server: &Arc<Server>) -> Result<Box<dyn Feed>> {
             server,
             _connection: connection,
             messages,
+            sending: Arc::default(),
         };
         Ok(Subscription::new(listener, runtime, instance, life))
     });
@@ -69,10 +74,18 @@ impl Channel for Listener {
     }
 
     fn send(&self, new: Mark) -> impl Future<Output = Result<()>> + Send + 'static {
-        let server = Arc::clone(&self.server);
+        let (server, sending) = (Arc::clone(&self.server), Arc::clone(&self.sending));
         async move {
+            // As one that is lost on the way.
+            let Ok(_turn) = sending.try_lock() else {
+                return Ok(());
+            };
             let text = mark(&server.local.instance, &new);
-            let rows = server.marks.read(&server.statements.mark, &[&text]).await?;
+            let parameters: Parameters<'_> = &[&text, &server.patience];
+            let rows = server
+                .marks
+                .read(&server.statements.mark, parameters)
+                .await?;
             rows.first().map(|_| ()).ok_or_else(lost_meta)
         }
     }

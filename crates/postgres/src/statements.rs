@@ -86,9 +86,11 @@ statements! {
 
     health(TEXT) = "SELECT {schema}.check_health($1)";
 
-    /// What goes before the life of the data. A replica refuses it.
-    mark(TEXT) =
-        "SELECT pg_notify('{schema}_notices', $1 || encode(life, 'hex')) FROM {schema}.meta";
+    /// What goes before the life of the data, and how long the commit may wait for others that
+    /// announce. A replica refuses it.
+    mark(TEXT, TEXT) =
+        "SELECT set_config('lock_timeout', $2, true),
+             pg_notify('{schema}_notices', $1 || encode(life, 'hex')) FROM {schema}.meta";
 
     life() = "SELECT life, pg_is_in_recovery() AS is_replica FROM {schema}.meta";
 }

@@ -11,7 +11,7 @@ use tokio::runtime::Runtime;
 use tokio_postgres::{Client, NoTls};
 
 use super::{TIMEOUT, administrator, connect, server};
-use crate::machines::{PATIENCE, answers_again, is_live, sessions};
+use crate::machines::{self, PATIENCE, TERM, answers_again, is_live, sessions};
 
 pub(super) fn replica(runtime: &Runtime) -> Result<(), Failed> {
     let mut postgres = server(&[]);
@@ -67,18 +67,8 @@ pub(super) fn not_replicated(runtime: &Runtime) -> Result<(), Failed> {
         record.id = SessionId::new(1, record.id.bucket(), [7; 8]);
         let id = record.id;
         let administrator = administrator(&postgres).await?;
-        let standbys = async |names| {
-            for text in [
-                "SET synchronous_commit = local",
-                &format!("ALTER SYSTEM SET synchronous_standby_names = '{names}'"),
-                "SELECT pg_reload_conf()",
-            ] {
-                administrator.batch_execute(text).await?;
-            }
-            Ok::<_, Failed>(())
-        };
         // A standby that is not there: nothing is committed for others.
-        standbys("nobody").await?;
+        standbys(&administrator, "nobody").await?;
         let request = CreateRequest {
             liveness: Liveness::at(record.created_ms),
             record,
@@ -98,7 +88,7 @@ pub(super) fn not_replicated(runtime: &Runtime) -> Result<(), Failed> {
         let error = store.revoke(id, EndReason::LoggedOut).await;
         let error = error.expect_err("it is not known");
         assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
-        standbys("").await?;
+        standbys(&administrator, "").await?;
         let until = Instant::now() + PATIENCE;
         let revoked = loop {
             match store.revoke(id, EndReason::LoggedOut).await {
@@ -108,6 +98,58 @@ pub(super) fn not_replicated(runtime: &Runtime) -> Result<(), Failed> {
         };
         assert_eq!(revoked.map(|ended| ended.id), Some(id));
         assert!(store.lookup(id).await?.is_none());
+        Ok(())
+    })
+}
+
+/// Those that commits wait for, but for the administrator's own.
+async fn standbys(administrator: &Client, names: &str) -> Result<(), Failed> {
+    for text in [
+        "SET synchronous_commit = local",
+        &format!("ALTER SYSTEM SET synchronous_standby_names = '{names}'"),
+        "SELECT pg_reload_conf()",
+    ] {
+        administrator.batch_execute(text).await?;
+    }
+    Ok(())
+}
+
+pub(super) fn marks_that_wait(runtime: &Runtime) -> Result<(), Failed> {
+    let postgres = server(&[]);
+    runtime.block_on(async {
+        let url = postgres.url() + "&application_name=hanging";
+        let manager = Manager::new(url.parse()?, NoTls);
+        let pool = Pool::builder(manager).max_size(6).build()?;
+        let store = PostgresStore::with_pool(pool.clone()).timeout(TIMEOUT);
+        let store = store.announcements(&postgres.url()).connect().await?;
+        let cached = machines::cached(store)?;
+        let (token, _) = cached.create("alice").await?;
+        let administrator = administrator(&postgres).await?;
+        standbys(&administrator, "nobody").await?;
+        // Somebody announces, and waits for the standby: nobody else can announce.
+        let (other, connection) = tokio_postgres::connect(&postgres.url(), NoTls).await?;
+        tokio::spawn(connection);
+        let waiting = tokio::spawn(async move {
+            // Until the setting is taken.
+            loop {
+                let announce = "SELECT pg_notify('others', ''), txid_current()";
+                if other.query(announce, &[]).await.is_err() {
+                    return;
+                }
+            }
+        });
+        while connections(&administrator, "wait_event_type = 'Lock'").await? == 0 {}
+        let until = Instant::now() + 8 * TERM;
+        while Instant::now() < until {
+            let busy = connections(&administrator, "wait_event_type = 'Lock'").await?;
+            assert!(busy <= 1, "{busy} of the application's connections wait");
+        }
+        // Without a lease from the store, which is as fast as ever.
+        assert!(is_live(&cached, &token).await?);
+        drop(pool.get().await?);
+        standbys(&administrator, "").await?;
+        waiting.abort();
+        assert!(answers_again(&cached, &token).await?);
         Ok(())
     })
 }
