@@ -9,6 +9,16 @@
 
 mod backends;
 
+/// Every pair of operations, which takes minutes on a cluster. With a cache in front of one they
+/// run when the backend is named: the cache and the cluster are put through them by themselves.
+const PAIRS: [&str; 5] = [
+    "two_writes_at_once_are_as_one_after_the_other",
+    "a_read_during_a_write_sees_before_or_after",
+    "a_read_halted_half_way_undoes_no_write",
+    "a_write_dropped_half_way_happens_whole_or_not_at_all",
+    "a_read_after_a_dropped_write_sees_before_or_after",
+];
+
 use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -16,13 +26,21 @@ use revocable_conformance::{Verdict, checks};
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
+    let leaves_out = |backend: &str, check: &str| {
+        let is_named = arguments.filter.is_some();
+        backend == "cached_redis_cluster" && PAIRS.contains(&check) && !is_named
+    };
     let trials = backends::all()
         .into_iter()
         .flat_map(|(backend, harness)| {
             checks().into_iter().map(move |check| {
                 let harness = harness.clone();
                 let name = format!("{backend}::{}", check.name());
+                let left_out = leaves_out(backend, check.name());
                 let run = move || match harness {
+                    Ok(_) if left_out => {
+                        Verdict::Skipped("takes minutes: name the backend to run it".into())
+                    }
                     Ok(harness) => check.run(&*harness),
                     Err(missing) => Verdict::Skipped(missing.to_string()),
                 };
