@@ -19,8 +19,7 @@ struct Listener {
     /// The connection ends with it.
     _connection: Client,
     messages: mpsc::Receiver<Notification>,
-    /// Held while a mark is sent. It may wait for others that announce, on a connection that
-    /// the application may need, and more of them would wait with it.
+    /// Held while a mark of this feed is sent.
     sending: Arc<Mutex<()>>,
 }
 
@@ -77,7 +76,13 @@ impl Channel for Listener {
         let (server, sending) = (Arc::clone(&self.server), Arc::clone(&self.sending));
         async move {
             // As one that is lost on the way.
-            let Ok(_turn) = sending.try_lock() else {
+            let Ok(_own_turn) = sending.try_lock() else {
+                return Ok(());
+            };
+            // It may wait for others that announce, on a connection that the application
+            // may need. One of a feed that was left may be at that, and more would wait
+            // with it.
+            let Ok(_turn) = timeout(server.limits.timeout, server.marking.lock()).await else {
                 return Ok(());
             };
             let text = mark(&server.local.instance, &new);

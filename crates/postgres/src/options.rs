@@ -7,6 +7,7 @@ use deadpool_postgres::Pool;
 use revocable_core::Result;
 use revocable_remote::{Local, within};
 use tokio::runtime::Handle;
+use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use crate::check::check;
@@ -188,6 +189,7 @@ impl PostgresStoreBuilder {
             reads: Link::new(reads, limits, runtime.clone()),
             writes: Link::new(writes, limits, runtime.clone()),
             marks: Link::new(marks, limits, runtime.clone()),
+            marking: Mutex::default(),
             patience: ms.to_string(),
             limits,
             announces,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use revocable_core::{Bucket, Change, Error, ErrorKind, Record, Result, SessionId};
 use revocable_remote::{Local, Remote, random};
+use tokio::sync::Mutex;
 use tokio_postgres::Row;
 
 use crate::connect::Place;
@@ -22,6 +23,8 @@ pub(crate) struct Server {
     pub(crate) writes: Link,
     /// What is sent here waits for all that is being announced, and nobody waits for it.
     pub(crate) marks: Link,
+    /// Held while one is.
+    pub(crate) marking: Mutex<()>,
     /// How long a write waits for a lock, in milliseconds.
     pub(crate) patience: String,
     pub(crate) limits: Limits,

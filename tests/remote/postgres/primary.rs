@@ -63,27 +63,31 @@ pub(super) fn not_replicated(runtime: &Runtime) -> Result<(), Failed> {
         let store = connect(&postgres.url()).await?;
         let sessions = sessions(store.clone())?;
         let (_, session) = sessions.create("alice").await?;
-        let mut record = Record::clone(session.record());
-        record.id = SessionId::new(1, record.id.bucket(), [7; 8]);
-        let id = record.id;
+        let record = session.record();
         let administrator = administrator(&postgres).await?;
         // A standby that is not there: nothing is committed for others.
         standbys(&administrator, "nobody").await?;
-        let request = CreateRequest {
-            liveness: Liveness::at(record.created_ms),
-            record,
-            expected_epoch: None,
-            cap: None,
-        };
         // The server takes the setting a moment later.
-        loop {
-            match store.create(request.clone()).await {
+        let mut number = 0_u64;
+        let id = loop {
+            number += 1;
+            let id = SessionId::new(1, record.id.bucket(), number.to_be_bytes());
+            let record = Record {
+                id,
+                ..Record::clone(record)
+            };
+            let request = CreateRequest {
+                liveness: Liveness::at(record.created_ms),
+                record,
+                expected_epoch: None,
+                cap: None,
+            };
+            match store.create(request).await {
                 // Begun, and not acknowledged.
-                Err(error) if error.kind() == ErrorKind::UnknownOutcome => break,
+                Err(error) if error.kind() == ErrorKind::UnknownOutcome => break id,
                 created => created?,
             };
-            store.revoke(id, EndReason::LoggedOut).await?;
-        }
+        };
         // It may yet be there. Whoever is told that it is not believes it.
         let error = store.revoke(id, EndReason::LoggedOut).await;
         let error = error.expect_err("it is not known");
@@ -120,7 +124,8 @@ pub(super) fn marks_that_wait(runtime: &Runtime) -> Result<(), Failed> {
         let url = postgres.url() + "&application_name=hanging";
         let manager = Manager::new(url.parse()?, NoTls);
         let pool = Pool::builder(manager).max_size(6).build()?;
-        let store = PostgresStore::with_pool(pool.clone()).timeout(TIMEOUT);
+        // So that the server gives up well before the store does.
+        let store = PostgresStore::with_pool(pool.clone()).timeout(4 * TIMEOUT);
         let store = store.announcements(&postgres.url()).connect().await?;
         let cached = machines::cached(store)?;
         let (token, _) = cached.create("alice").await?;
