@@ -1,5 +1,6 @@
 //! Redis.
 
+mod cluster;
 mod connections;
 mod faults;
 mod room;
@@ -37,7 +38,27 @@ pub(crate) const TRIALS: &[(&str, Run)] = &[
     ),
     (
         "redis::a_cluster_keeps_the_sessions_of_all_its_parts",
-        several::cluster,
+        cluster::parts,
+    ),
+    (
+        "redis::machines_on_a_cluster_hear_of_each_other",
+        cluster::machines,
+    ),
+    (
+        "redis::a_user_with_rights_to_nothing_else_is_enough_on_a_cluster",
+        cluster::few_rights,
+    ),
+    (
+        "redis::a_slot_that_is_being_moved_loses_no_revocation",
+        cluster::moving,
+    ),
+    (
+        "redis::caches_hear_from_whoever_has_a_slot_now",
+        cluster::moved,
+    ),
+    (
+        "redis::caches_hear_from_whoever_takes_a_lost_primarys_place",
+        cluster::lost_primary,
     ),
     ("redis::a_store_finds_the_next_master", several::next_master),
     (

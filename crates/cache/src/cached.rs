@@ -58,8 +58,8 @@ use crate::stamps::Reach;
 ///   machines revoke.
 /// - **Unknown**: refused, unless the application
 ///   [vouches for it](CachedStoreBuilder::sole_writer), or has each session
-///   [read again](CachedStoreBuilder::read_again_after) after so long: a Redis Cluster, a
-///   `PostgresStore` behind PgBouncer that is not told where the announcements come from, a
+///   [read again](CachedStoreBuilder::read_again_after) after so long: a
+///   `PostgresStore` behind PgBouncer that is not told where the announcements come from, or a
 ///   store of your own. A lookup that starts later than that after a revocation elsewhere
 ///   was committed never finds the session. Watches hear of this process alone.
 ///

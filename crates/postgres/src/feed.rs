@@ -49,7 +49,7 @@ pub(crate) async fn follow(server: &Arc<Server>) -> Result<Box<dyn Feed>> {
             messages,
             sending: Arc::default(),
         };
-        Ok(Subscription::new(listener, runtime, instance, life))
+        Ok(Subscription::new(listener, runtime, instance, vec![life]))
     });
     Ok(Box::new(subscription.await?))
 }

@@ -64,7 +64,8 @@ pub(crate) fn read(message: &str, me: &Instance) -> Option<Message> {
             return Some(Message::Mark {
                 by,
                 mark: bytes(mark)?,
-                life: life.into(),
+                part: 0,
+                state: life.into(),
             });
         }
         _ => return None,
@@ -137,7 +138,8 @@ mod tests {
         let is = Message::Mark {
             by: ME,
             mark: [9; 16],
-            life: "life".into(),
+            part: 0,
+            state: "life".into(),
         };
         assert_eq!(read(&message, &ME), Some(is));
     }

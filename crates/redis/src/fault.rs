@@ -79,14 +79,18 @@ impl Failure {
         if !(unknown || self.is_unknown()) {
             return self.reading();
         }
-        let message = match self {
-            Self::NotReplicated => {
-                "it was done, and too few replicas have it: a fail-over may undo it; repeat the call"
-            }
-            _ => "the server's answer was lost, it may have done what was asked: repeat the call",
-        };
-        Error::new(ErrorKind::UnknownOutcome, message).with_source(self.reading())
+        if let Self::NotReplicated = self {
+            let message = "it was done, and too few replicas have it: a fail-over may undo it; repeat the call";
+            return Error::new(ErrorKind::UnknownOutcome, message).with_source(self.reading());
+        }
+        unknown_outcome(self.reading())
     }
+}
+
+/// Something else went wrong than that nothing was done.
+pub(crate) fn unknown_outcome(why: Error) -> Error {
+    let message = "the server's answer was lost, it may have done what was asked: repeat the call";
+    Error::new(ErrorKind::UnknownOutcome, message).with_source(why)
 }
 
 /// The server says why it did nothing.
@@ -112,6 +116,11 @@ fn refused(error: RedisError) -> Error {
         "MOVED" | "ASK" | "CROSSSLOT" => (
             ErrorKind::Configuration,
             "the server is part of a cluster: name it by `cluster`",
+        ),
+        "MOVING" => (
+            ErrorKind::Unavailable,
+            "the cluster is moving the session's slot to another server: until that is done it can \
+             be read, and not be written to",
         ),
         // LOADING, BUSY, MISCONF (a snapshot could not be written), NOREPLICAS,
         // CLUSTERDOWN, TRYAGAIN.

@@ -57,6 +57,12 @@ impl Keys {
     pub(crate) fn channel(&self) -> Vec<u8> {
         format!("{}notices", self.prefix).into_bytes()
     }
+
+    /// Where this member of a cluster announces what it does. Scripts are told the
+    /// beginning, with no ID.
+    pub(crate) fn channel_of(&self, member: &str) -> Vec<u8> {
+        format!("{}notices:{member}", self.prefix).into_bytes()
+    }
 }
 
 /// A bucket as scripts know it.

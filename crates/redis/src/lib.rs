@@ -66,9 +66,19 @@
 //!
 //! In a cluster each bucket is one step, and so is everything that concerns one user.
 //! `revoke_everything` goes from bucket to bucket: all sessions have ended when it
-//! returns, and while it is under way some have and others have not. Announcements of a
-//! cluster's servers have no order among them, so a cache in front of one only builds with
-//! `read_again_after`.
+//! returns, and while it is under way some have and others have not. Each primary announces
+//! what it does in a channel of its own, and a cache in front subscribes at each of them, at the
+//! addresses that the cluster announces (TLS: by the announced host names). Its marks bring
+//! back who has which slots, as each primary knows it: when that changes the cache begins anew.
+//! A primary that is cut off answers until it notices, for as long as `cluster-node-timeout`:
+//! what was revoked meanwhile on the one that took its place is live there, with a cache and
+//! without one.
+//!
+//! While a slot is moved to another primary some of its keys are here and some there. Then
+//! nothing is written in its buckets, because who ended a user's sessions would miss some; and
+//! no cache answers anything. What can be read whole is, and the rest is `Unavailable`. (Of a
+//! write it is an `UnknownOutcome`: the client of a cluster sends by itself again what it has no
+//! answer to, and a refusal need not be the first answer.)
 //!
 //! # When something is wrong
 //!
@@ -76,22 +86,24 @@
 //! | --- | --- | --- |
 //! | wrong address or password, a server that is too old, a replica, evicts, or keeps snapshots alone | `Configuration` from `connect` | the message says what to do |
 //! | the server cannot be reached, is loading, is stopped | `Unavailable`, within four times the [`timeout`](RedisStoreBuilder::timeout) | connected again at the next call |
-//! | the connection is lost, or no answer comes in time, twice, or for a create once | `UnknownOutcome` for writes, `Unavailable` for the rest | repeat the call |
+//! | the connection is lost, or no answer comes in time, twice, or for a create once; or a cluster answers something else | `UnknownOutcome` for writes, `Unavailable` for the rest | repeat the call |
 //! | the server has no memory left | `Full` | nobody can log in; lookups and revocations go on |
 //! | the server has no room on its disk | `Full`, or with `appendfsync always` `Unavailable` and the server ends by itself | nobody can log in and nothing can be revoked; lookups go on while the server runs |
+//! | the cluster moves the slot to another primary | `UnknownOutcome` for writes, `Unavailable` for the rest | it can be read where it is whole; writing goes on when it is done |
 //! | a damaged record | `Corrupt` for that session | it can be revoked and counts for no cap; listings, sweeps and revoke-alls go on |
 //! | somebody took keys of the store away | `Corrupt`, or the sessions are gone | nobody logs in to a bucket that has lost a part of what is known of revocations, until `revoke_everything`; a cache empties itself when all were taken; not when single sessions were |
 //!
 //! Needs Redis 6.2 or Valkey; it is tested with Redis 7.0. The user that it connects as needs its keys, the
 //! channel of its announcements and `INFO`: `~PREFIX:* &PREFIX:notices +@all
 //! -@dangerous +info`; and `+config|get`, so that the store can tell how durable the
-//! server is.
+//! server is. On a cluster the channels are `&PREFIX:notices:*`, and Redis 6.2 wants `+cluster`.
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
 
 mod check;
+mod cluster_feed;
 mod create;
 mod fault;
 mod feed;
@@ -99,6 +111,7 @@ mod filled;
 mod keys;
 mod link;
 mod list;
+mod members;
 mod notice;
 mod options;
 mod reply;

@@ -9,11 +9,13 @@ use redis::aio::MultiplexedConnection;
 use redis::cluster::ClusterClient;
 use redis::cluster_async::ClusterConnection;
 use redis::sentinel::SentinelClient;
-use redis::{AsyncConnectionConfig, Client, Cmd, ErrorKind, ServerErrorKind, Value};
-use revocable_core::Result;
+use redis::{
+    AsyncConnectionConfig, Client, Cmd, ConnectionInfo, ErrorKind, ServerErrorKind, Value,
+};
+use revocable_core::{Error, ErrorKind as KindOfError, Result};
 use tokio::time::timeout;
 
-use crate::fault::Failure;
+use crate::fault::{Failure, unknown_outcome};
 use crate::script::Call;
 
 /// Where the server is.
@@ -21,7 +23,11 @@ pub(crate) enum Target {
     Server(Client),
     /// Whichever is the master now.
     Sentinel(tokio::sync::Mutex<SentinelClient>),
-    Cluster(ClusterClient),
+    Cluster {
+        client: ClusterClient,
+        /// How its members are talked to: but for host and port, all alike.
+        like: Box<ConnectionInfo>,
+    },
 }
 
 /// How long is waited.
@@ -40,7 +46,7 @@ pub(crate) struct Replicas {
 }
 
 #[derive(Clone)]
-enum Connection {
+pub(crate) enum Connection {
     Server(MultiplexedConnection),
     Cluster(ClusterConnection),
 }
@@ -106,9 +112,18 @@ impl Link {
             Err(first @ (Failure::Lost(_) | Failure::Replica(_) | Failure::Late)) => {
                 let unknown = first.is_unknown();
                 let second = self.run_and_replicate(call).await;
-                second.map_err(|second| second.writing(unknown))
+                second.map_err(|second| self.said_last(second.writing(unknown)))
             }
-            Err(failure) => Err(failure.writing(false)),
+            Err(failure) => Err(self.said_last(failure.writing(false))),
+        }
+    }
+
+    /// A cluster's connection sends by itself again what it has no answer to. So a refusal need
+    /// not be all that has happened, unless the script that knows better has said it.
+    fn said_last(&self, error: Error) -> Error {
+        match (&*self.target, error.kind()) {
+            (Target::Cluster { .. }, KindOfError::Unavailable) => unknown_outcome(error),
+            _ => error,
         }
     }
 
@@ -227,12 +242,16 @@ pub(crate) async fn in_time<T>(
         .unwrap_or_else(|_| Err(Failure::connecting_took_too_long()))
 }
 
+/// The time that is waited is measured here, once for everything.
+pub(crate) fn untimed() -> AsyncConnectionConfig {
+    AsyncConnectionConfig::new()
+        .set_connection_timeout(None)
+        .set_response_timeout(None)
+}
+
 impl Target {
     async fn connect(&self) -> Result<Connection, Failure> {
-        // The time that is waited is measured here, once for everything.
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(None)
-            .set_response_timeout(None);
+        let config = untimed();
         let connection = match self {
             Self::Server(client) => {
                 let made = client.get_multiplexed_async_connection_with_config(&config);
@@ -243,14 +262,16 @@ impl Target {
                 let made = sentinel.get_async_connection_with_config(&config);
                 made.await.map(Connection::Server)
             }
-            Self::Cluster(client) => client.get_async_connection().await.map(Connection::Cluster),
+            Self::Cluster { client, .. } => {
+                client.get_async_connection().await.map(Connection::Cluster)
+            }
         };
         connection.map_err(Failure::no_connection)
     }
 }
 
 impl Connection {
-    async fn run(&mut self, call: &Call) -> Result<Value, Failure> {
+    pub(crate) async fn run(&mut self, call: &Call) -> Result<Value, Failure> {
         match self.send(&call.by_digest()).await {
             Err(Failure::Refused(error))
                 if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) =>
@@ -261,7 +282,7 @@ impl Connection {
         }
     }
 
-    async fn send(&mut self, command: &Cmd) -> Result<Value, Failure> {
+    pub(crate) async fn send(&mut self, command: &Cmd) -> Result<Value, Failure> {
         let answer = match self {
             Self::Server(connection) => command.query_async(connection).await,
             Self::Cluster(connection) => command.query_async(connection).await,

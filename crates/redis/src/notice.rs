@@ -7,7 +7,7 @@
 //!     ended:       1+n reason; then for each: 1+n user, 16 ID
 //!     changed:     16 ID
 //!     everything:  8 how many, big endian; reason
-//!     mark:        16 mark; the life of the store's data, see feed.rs
+//!     mark:        16 mark; the state of the server's data, see `mark.lua`
 //! ```
 
 use revocable_core::{EndReason, Ended, Notice, SessionId};
@@ -17,8 +17,9 @@ use crate::keys::split_member;
 
 const VERSION: u8 = 1;
 
-/// Reads a message; `None` for one that this version cannot read.
-pub(crate) fn read(bytes: &[u8], me: &Instance) -> Option<Message> {
+/// Reads a message that came through this part; `None` for one that this version cannot
+/// read.
+pub(crate) fn read(bytes: &[u8], me: &Instance, part: usize) -> Option<Message> {
     let (&[VERSION, kind], rest) = bytes.split_first_chunk()? else {
         return None;
     };
@@ -47,11 +48,12 @@ pub(crate) fn read(bytes: &[u8], me: &Instance) -> Option<Message> {
             }
         }
         b'm' => {
-            let (mark, life) = rest.split_first_chunk()?;
+            let (mark, state) = rest.split_first_chunk()?;
             return Some(Message::Mark {
                 by: *by,
                 mark: *mark,
-                life: life.to_vec(),
+                part,
+                state: state.to_vec(),
             });
         }
         _ => return None,
@@ -88,19 +90,19 @@ mod tests {
             reason: EndReason::LoggedOut,
         };
         assert_eq!(
-            read(&message(b'e', ME, &rest), &ME),
+            read(&message(b'e', ME, &rest), &ME, 0),
             Some(Message::Notice(Notice::Ended {
                 ended: vec![ended(UserId::new("al").ok()), ended(None)],
                 own: true
             }))
         );
         assert_eq!(
-            read(&message(b'c', ME, &[&id_bytes]), &ME),
+            read(&message(b'c', ME, &[&id_bytes]), &ME, 0),
             Some(Message::Notice(Notice::Changed(id())))
         );
         let rest: [&[u8]; 2] = [&9_u64.to_be_bytes(), b"administrator"];
         assert_eq!(
-            read(&message(b'a', [8; 16], &rest), &ME),
+            read(&message(b'a', [8; 16], &rest), &ME, 0),
             Some(Message::Notice(Notice::EverythingEnded {
                 count: 9,
                 reason: EndReason::Administrator,
@@ -116,11 +118,11 @@ mod tests {
         let ended = message(b'e', ME, &rest);
         // With fewer it is a shorter notice: none of nobody.
         for length in (0..ended.len()).filter(|length| *length != ended.len() - 19) {
-            assert_eq!(read(&ended[..length], &ME), None, "{length}");
+            assert_eq!(read(&ended[..length], &ME, 0), None, "{length}");
         }
-        assert_eq!(read(&message(b'?', ME, &[]), &ME), None);
+        assert_eq!(read(&message(b'?', ME, &[]), &ME, 0), None);
         let mut newer = ended;
         newer[0] = 2;
-        assert_eq!(read(&newer, &ME), None);
+        assert_eq!(read(&newer, &ME, 0), None);
     }
 }

@@ -191,7 +191,11 @@ impl Place {
                 Target::Sentinel(tokio::sync::Mutex::new(client.map_err(no_address)?))
             }
             Self::Cluster(nodes) => {
-                Target::Cluster(ClusterClient::new(addresses(&nodes)?).map_err(no_address)?)
+                let nodes = addresses(&nodes)?;
+                let none = || configuration("no address of a member of the cluster was given");
+                let like = Box::new(nodes.first().cloned().ok_or_else(none)?);
+                let client = ClusterClient::new(nodes).map_err(no_address)?;
+                Target::Cluster { client, like }
             }
         })
     }

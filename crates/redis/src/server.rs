@@ -40,7 +40,7 @@ impl Server {
 
     /// Whether the buckets are spread over several servers.
     pub(crate) fn is_cluster(&self) -> bool {
-        matches!(*self.target, Target::Cluster(_))
+        matches!(*self.target, Target::Cluster { .. })
     }
 
     pub(crate) async fn read(&self, command: &redis::Cmd) -> Result<Value> {
@@ -81,9 +81,13 @@ impl Server {
     }
 
     fn named_call(&self, script: &'static Script, bucket: Bucket, name: Vec<u8>) -> Call {
+        let channel = match self.is_cluster() {
+            true => self.keys.channel_of(""),
+            false => self.keys.channel(),
+        };
         Call::new(script, self.keys.since(bucket))
             .arg(name)
-            .arg(self.keys.channel())
+            .arg(channel)
             .arg(self.local.instance)
     }
 

@@ -14,7 +14,7 @@ use revocable_remote::{asked, carried, random, settle, touch_soon, within};
 
 use crate::check::Durability;
 use crate::create::create;
-use crate::feed::{first_bucket, follow, not_followed};
+use crate::feed::{first_bucket, follow};
 use crate::list::page;
 use crate::options::RedisStoreBuilder;
 use crate::reply;
@@ -181,17 +181,10 @@ impl SessionStore for RedisStore {
     }
 
     fn sharing(&self) -> Sharing {
-        if self.server.is_cluster() {
-            Sharing::Unknown
-        } else {
-            Sharing::Announced
-        }
+        Sharing::Announced
     }
 
     async fn follow(&self) -> Result<Box<dyn Feed>> {
-        if self.server.is_cluster() {
-            return Err(not_followed());
-        }
         follow(&self.server).await
     }
 

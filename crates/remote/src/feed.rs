@@ -19,20 +19,23 @@ use crate::runtime::within;
 pub enum Message {
     /// What has happened, whoever did it.
     Notice(Notice),
-    /// A mark, by whom, and in which life of the store's data.
+    /// A mark, by whom, and how it found the store.
     Mark {
         /// Marks of others are nobody's business.
         by: Instance,
         /// As it was sent.
         mark: Mark,
-        /// Another one when somebody has taken the data away, or has put another server in
-        /// the place of this one.
-        life: Vec<u8>,
+        /// Through which part of the channel it has come, from 0 on.
+        part: usize,
+        /// The life of the data, and whatever else may not change unnoticed: another one when
+        /// somebody has taken the data away, or has put another server in the place of
+        /// this one.
+        state: Vec<u8>,
     },
 }
 
-/// A connection of its own that is subscribed to what the store announces. It ends when it is
-/// lost: nothing makes another one in silence.
+/// A connection of its own that is subscribed to what the store announces, or several of which
+/// each brings a part. It ends when one is lost: nothing makes another one in silence.
 pub trait Channel: Send + Sync + 'static {
     /// The next message, as it came; `None` at the end. May be dropped, and loses nothing
     /// then.
@@ -44,8 +47,8 @@ pub trait Channel: Send + Sync + 'static {
     /// Reads one; `None` if this version cannot.
     fn read(&self, raw: &Self::Raw) -> Option<Message>;
 
-    /// Sends a mark by the store's own connections, so that it shows which server they lead
-    /// to.
+    /// Sends a mark through each part, by the store's own connections, so that it shows which
+    /// server they lead to.
     fn send(&self, mark: Mark) -> impl Future<Output = Result<()>> + Send + 'static;
 }
 
@@ -55,7 +58,8 @@ pub struct Subscription<C> {
     runtime: Handle,
     /// By whom its marks are sent.
     instance: Instance,
-    life: Vec<u8>,
+    /// Of each part.
+    states: Vec<Vec<u8>>,
     marks: Marks,
     /// Why no mark will come back.
     refused: Arc<OnceLock<Error>>,
@@ -63,14 +67,14 @@ pub struct Subscription<C> {
 }
 
 impl<C: Channel> Subscription<C> {
-    /// Of this life of the data, which was read after the channel was subscribed to.
-    pub fn new(channel: C, runtime: Handle, instance: Instance, life: Vec<u8>) -> Self {
+    /// With the state that each part of the channel was in after it was subscribed to.
+    pub fn new(channel: C, runtime: Handle, instance: Instance, states: Vec<Vec<u8>>) -> Self {
         Self {
             channel,
             runtime,
             instance,
-            life,
-            marks: Marks::default(),
+            marks: Marks::through(states.len()),
+            states,
             refused: Arc::default(),
             is_over: false,
         }
@@ -96,13 +100,14 @@ impl<C: Channel> Subscription<C> {
                 // Of another store: perhaps of another database, which has the same channel
                 // and another life.
                 Message::Mark { by, .. } if by != self.instance => {}
-                Message::Mark { life, .. } if life != self.life => {
-                    return Err(gap("the store's data were taken away"));
+                Message::Mark { part, state, .. } if self.states.get(part) != Some(&state) => {
+                    return Err(gap("the store's data were taken away or have moved"));
                 }
-                Message::Mark { mark, .. } if self.marks.came_back(mark) => {
-                    return Ok(Some(Notice::Mark(mark)));
+                Message::Mark { part, mark, .. } => {
+                    if let Some(mark) = self.marks.came_back(part, mark) {
+                        return Ok(Some(Notice::Mark(mark)));
+                    }
                 }
-                Message::Mark { .. } => {}
             }
         }
     }

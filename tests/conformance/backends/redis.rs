@@ -141,11 +141,7 @@ impl Harness for Redis {
         let builder = CachedStore::builder(store).finish_with(move |work| {
             finisher.spawn(work);
         });
-        let cached = match &*self.shared.servers() {
-            Servers::One(_) => builder.max_staleness(TERM),
-            Servers::Cluster(_) => builder.read_again_after(TERM),
-        }
-        .build()?;
+        let cached = builder.max_staleness(TERM).build()?;
         runtime.spawn(cached.keep_lease(tokio::time::sleep));
         Ok(Arc::new(cached))
     }

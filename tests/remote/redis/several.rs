@@ -1,55 +1,14 @@
-//! Servers that belong together: replicas, a Sentinel, a cluster.
+//! Servers that belong together: replicas, a Sentinel.
 
 use std::time::{Duration, Instant};
 
 use libtest_mimic::Failed;
-use revocable::redis::Durability;
-use revocable::{CachedStore, EndReason, ErrorKind, NewSession, RedisStore, SessionStore};
-use revocable_test_servers::{Proxy, RedisCluster, RedisSentinel};
+use revocable::{EndReason, ErrorKind, RedisStore, SessionStore};
+use revocable_test_servers::{Proxy, RedisSentinel};
 use tokio::runtime::Runtime;
 
 use super::{TIMEOUT, server};
-use crate::machines::{PATIENCE, TERM, answers_again, is_live, refused_login, sessions};
-
-pub(super) fn cluster(runtime: &Runtime) -> Result<(), Failed> {
-    let cluster = RedisCluster::start()?;
-    runtime.block_on(async {
-        let one = RedisStore::connect(&cluster.urls()[0]).await;
-        let kind = one.map(|_| ()).map_err(|error| error.kind());
-        assert_eq!(kind, Err(ErrorKind::Configuration), "as a single server");
-        let store = RedisStore::cluster(cluster.urls()).connect().await?;
-        assert_eq!(store.durability(), Durability::Synced);
-        store.health().await?;
-        let cached = CachedStore::builder(store.clone())
-            .max_staleness(TERM)
-            .build();
-        assert!(cached.is_err(), "a cache in front of a cluster");
-        let sessions = sessions(store)?;
-        let mut tokens = Vec::new();
-        for number in 0..60_u64 {
-            tokens.push(sessions.create(NewSession::for_user(number)).await?.0);
-            tokens.push(sessions.create(NewSession::for_user(number)).await?.0);
-        }
-        for token in &tokens {
-            assert!(is_live(&sessions, token).await?);
-        }
-        let attempt = sessions.begin_login(7_u64).await?;
-        assert_eq!(sessions.revoke_all_for_user(7_u64).await?, 2);
-        assert_eq!(
-            refused_login(sessions.create(attempt).await),
-            Some(ErrorKind::Superseded)
-        );
-        let session = sessions.lookup(&tokens[0]).await?.expect("it is live");
-        assert!(sessions.revoke(session.id()).await?);
-        let swept = sessions.sweep(Default::default()).await?;
-        assert_eq!(swept.examined, 117);
-        assert_eq!(sessions.revoke_everything().await?, 117);
-        for token in &tokens {
-            assert!(!is_live(&sessions, token).await?);
-        }
-        Ok(())
-    })
-}
+use crate::machines::{PATIENCE, answers_again, is_live, sessions};
 
 pub(super) fn next_master(runtime: &Runtime) -> Result<(), Failed> {
     let mut servers = RedisSentinel::start()?;

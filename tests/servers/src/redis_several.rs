@@ -9,9 +9,12 @@ use crate::{Missing, Redis, free_port};
 /// How long several may take until they have found each other.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Three primaries, each with a third of the slots.
+/// Three primaries, each with a third of the slots, and perhaps a replica of each.
 #[derive(Debug)]
 pub struct RedisCluster(Vec<Redis>);
+
+/// After so many milliseconds without a word a member is taken for lost.
+const NODE_TIMEOUT_MS: &str = "1000";
 
 impl RedisCluster {
     /// Starts three and makes a cluster of them.
@@ -24,36 +27,100 @@ impl RedisCluster {
     ///
     /// If they do not become a cluster.
     pub fn start() -> Result<Self, Missing> {
-        let node = |_| {
-            let bus = free_port().expect("there is a free port").to_string();
-            Redis::start(&["--cluster-enabled", "yes", "--cluster-port", &bus])
-        };
-        let nodes = (0..3).map(node).collect::<Result<Vec<_>, _>>()?;
-        let addresses = nodes
-            .iter()
-            .map(|node| format!("127.0.0.1:{}", node.port()));
-        let created = Command::new("redis-cli")
-            .args(["--cluster", "create"])
-            .args(addresses)
-            .args(["--cluster-yes"])
-            .stdin(Stdio::null())
-            .output()
-            .expect("redis-cli comes with Redis");
-        let said = String::from_utf8_lossy(&created.stdout);
-        assert!(created.status.success(), "{said}");
+        Self::start_with_replicas(0)
+    }
+
+    /// The same, with so many replicas of each primary, which take its place when it is
+    /// gone.
+    ///
+    /// # Errors
+    ///
+    /// If Redis is not installed.
+    ///
+    /// # Panics
+    ///
+    /// If they do not become a cluster.
+    pub fn start_with_replicas(replicas: usize) -> Result<Self, Missing> {
+        let nodes = (0..3 + 3 * replicas)
+            .map(|_| node())
+            .collect::<Result<Vec<_>, _>>()?;
+        let addresses = nodes.iter().map(address);
+        let replicas = replicas.to_string();
+        let how = ["--cluster-replicas", &replicas, "--cluster-yes"].map(String::from);
+        manage("create", addresses.chain(how));
         let cluster = Self(nodes);
-        for node in &cluster.0 {
-            wait_until("the cluster is complete", || {
-                node.says(&["CLUSTER", "INFO"]).contains("cluster_state:ok")
-            });
-        }
+        cluster.wait_until_complete();
         Ok(cluster)
     }
 
-    /// Where its members are.
+    /// One more, without slots.
+    ///
+    /// # Errors
+    ///
+    /// If Redis is not installed.
+    ///
+    /// # Panics
+    ///
+    /// If it does not become a member.
+    pub fn join(&mut self) -> Result<(), Missing> {
+        let new = node()?;
+        manage("add-node", [&new, &self.0[0]].map(address));
+        self.0.push(new);
+        self.wait_until_complete();
+        Ok(())
+    }
+
+    fn wait_until_complete(&self) {
+        let all = format!("cluster_known_nodes:{}", self.0.len());
+        for node in &self.0 {
+            wait_until("the cluster is complete", || {
+                let info = node.says(&["CLUSTER", "INFO"]);
+                info.contains("cluster_state:ok") && info.contains(&all)
+            });
+        }
+    }
+
+    /// Where its members are, the replicas among them.
     pub fn urls(&self) -> Vec<String> {
         self.0.iter().map(Redis::url).collect()
     }
+
+    /// No member answers until [`resume`](Self::resume).
+    pub fn pause(&self) {
+        self.0.iter().for_each(Redis::pause);
+    }
+
+    /// They go on.
+    pub fn resume(&self) {
+        self.0.iter().for_each(Redis::resume);
+    }
+
+    /// Kills this member.
+    pub fn kill(&mut self, number: usize) {
+        self.0[number].kill();
+    }
+}
+
+fn node() -> Result<Redis, Missing> {
+    let bus = free_port().expect("there is a free port").to_string();
+    let own = ["--cluster-enabled", "yes", "--cluster-port", &bus];
+    let timeout = ["--cluster-node-timeout", NODE_TIMEOUT_MS];
+    Redis::start(&[&own[..], &timeout].concat())
+}
+
+fn address(node: &Redis) -> String {
+    format!("127.0.0.1:{}", node.port())
+}
+
+fn manage(what: &str, arguments: impl IntoIterator<Item = String>) {
+    let done = Command::new("redis-cli")
+        .args(["--cluster", what])
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .expect("redis-cli comes with Redis");
+    let said = String::from_utf8_lossy(&done.stdout);
+    assert!(done.status.success(), "{said}");
 }
 
 /// A master, a replica of it, and a Sentinel that puts the one in the place of the

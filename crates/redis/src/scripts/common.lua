@@ -24,6 +24,19 @@ end
 
 local base = string.sub(KEYS[1], 1, -2)
 
+-- On a cluster the channel is the member's own, and its ID is still to be added.
+local in_cluster = string.sub(channel, -1) == ':'
+
+-- While a slot is moved, keys of it are on two servers, and each has only some. There neither
+-- does anything: ending a user's sessions would miss those that are on their way, and they
+-- would go on. Of two keys that are nowhere, each says that they are not here.
+if in_cluster then
+  local looked = redis.pcall('EXISTS', base .. 'x', base .. 'y')
+  if type(looked) == 'table' then
+    return redis.error_reply('MOVING the slot of the bucket is being moved')
+  end
+end
+
 local function whole(number)
   return string.format('%.0f', number)
 end
@@ -81,7 +94,8 @@ local function user_in(head)
 end
 
 local function announce(kind, what)
-  redis.call('PUBLISH', channel, '\1' .. kind .. instance .. what)
+  local to = in_cluster and channel .. redis.call('CLUSTER', 'MYID') or channel
+  redis.call('PUBLISH', to, '\1' .. kind .. instance .. what)
 end
 
 -- Members of the index, in messages of a bounded size.
