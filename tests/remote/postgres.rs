@@ -49,6 +49,10 @@ pub(crate) const TRIALS: &[(&str, Run)] = &[
         primary::replica,
     ),
     (
+        "postgres::a_standby_that_takes_the_primarys_place_has_what_was_acknowledged",
+        primary::next_primary,
+    ),
+    (
         "postgres::a_create_that_is_not_replicated_yet_cannot_outlive_its_revocation",
         primary::not_replicated,
     ),

@@ -10,7 +10,7 @@ use revocable::{
 use tokio::runtime::Runtime;
 use tokio_postgres::{Client, NoTls};
 
-use super::{TIMEOUT, administrator, connect, server};
+use super::{TIMEOUT, administrator, connect, machine, server};
 use crate::machines::{self, PATIENCE, TERM, answers_again, is_live, sessions};
 
 pub(super) fn replica(runtime: &Runtime) -> Result<(), Failed> {
@@ -202,6 +202,70 @@ pub(super) fn hanging(runtime: &Runtime) -> Result<(), Failed> {
         }
         assert!(connections(&administrator, "true").await? <= 2);
         Ok(())
+    })
+}
+
+pub(super) fn next_primary(runtime: &Runtime) -> Result<(), Failed> {
+    let mut primary = server(&[]);
+    let standby = primary.standby();
+    runtime.block_on(async {
+        // Acknowledged is what both have.
+        let (first, second) = (primary.port(), standby.port());
+        let before = administrator(&primary).await?;
+        before
+            .batch_execute("ALTER SYSTEM SET synchronous_standby_names = 'standby'")
+            .await?;
+        before.batch_execute("SELECT pg_reload_conf()").await?;
+        let url = format!(
+            "postgresql://postgres@127.0.0.1:{first},127.0.0.1:{second}/postgres?sslmode=disable"
+        );
+        let (here, there) = (machine(&url).await?, machine(&url).await?);
+        let (kept, session) = here.create("alice").await?;
+        let (revoked, other) = here.create("alice").await?;
+        for _ in 0..50 {
+            assert!(is_live(&there, &kept).await?);
+            assert!(is_live(&there, &revoked).await?);
+        }
+        // What is waited for may have been set after all this.
+        let waited_for = "SELECT FROM pg_stat_replication WHERE sync_state = 'sync'";
+        while before.query(waited_for, &[]).await?.is_empty() {}
+        assert!(here.revoke(other.id()).await?);
+        primary.kill();
+        let killed = Instant::now();
+        loop {
+            let began = killed.elapsed();
+            match is_live(&there, &kept).await {
+                Ok(live) => {
+                    assert!(live, "an error is taken for a logout");
+                    assert!(began <= TERM, "served from a cache that hears nothing");
+                }
+                Err(error) => {
+                    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
+                    break;
+                }
+            }
+        }
+        let after = administrator(&standby).await?;
+        after.query("SELECT pg_promote()", &[]).await?;
+        assert!(answers_again(&there, &kept).await?);
+        assert!(!answers_again(&there, &revoked).await?);
+        assert!(!answers_again(&here, &revoked).await?);
+        // They hear of each other again.
+        for _ in 0..50 {
+            assert!(answers_again(&there, &kept).await?);
+        }
+        let until = Instant::now() + PATIENCE;
+        while let Err(error) = here.revoke(session.id()).await {
+            assert!(error.is_transient() && Instant::now() < until, "{error:?}");
+        }
+        let revoked = Instant::now();
+        loop {
+            let began = revoked.elapsed();
+            if !is_live(&there, &kept).await? {
+                return Ok(());
+            }
+            assert!(began <= TERM, "served {began:?} after its revocation");
+        }
     })
 }
 

@@ -37,6 +37,7 @@ pub struct Installed {
     initdb: Program,
     postgres: Program,
     pg_isready: Program,
+    pg_basebackup: Program,
     /// Becomes the owner.
     setpriv: OtherUser,
 }
@@ -68,6 +69,7 @@ impl Postgres {
             initdb: find("initdb")?,
             postgres: find("postgres")?,
             pg_isready: find("pg_isready")?,
+            pg_basebackup: find("pg_basebackup")?,
             setpriv: other_user()?,
         })
     }
@@ -146,39 +148,80 @@ impl Postgres {
         settings: &[&str],
         small: Option<SmallDisk>,
     ) -> Result<Self, Missing> {
-        let installed = Self::find()?;
-        give(&installed.setpriv, folder.path());
-        let mut postgres = Self {
-            installed,
-            folder,
-            settings: settings.iter().map(ToString::to_string).collect(),
-            port: 0,
-            process: None,
-            small,
-        };
-        postgres.make();
-        // Somebody else may take the port first.
-        let started = (0..10).any(|_| {
-            postgres.port = free_port().expect("there is a free port");
-            postgres.try_start().is_ok()
-        });
-        assert!(started, "postgres does not start: {}", postgres.log());
+        let mut postgres = Self::not_started(Self::find()?, folder);
+        postgres.settings = settings.iter().map(ToString::to_string).collect();
+        postgres.small = small;
+        let how = [
+            "--auth=trust",
+            "--username=postgres",
+            "--encoding=UTF8",
+            "--locale=C",
+            "--no-sync",
+            "--no-instructions",
+        ];
+        postgres.make(&postgres.installed.initdb, &how);
+        postgres.start_anywhere();
         Ok(postgres)
     }
 
-    fn make(&self) {
-        let (program, before) = as_owner(&self.installed.setpriv, &self.installed.initdb);
-        let output = Command::new(program)
+    fn not_started(installed: Installed, folder: TempDir) -> Self {
+        give(&installed.setpriv, folder.path());
+        Self {
+            installed,
+            folder,
+            settings: Vec::new(),
+            port: 0,
+            process: None,
+            small: None,
+        }
+    }
+
+    /// Starts one that takes over what this one commits, as its standby `standby`. It may take its
+    /// place: see `pg_promote`.
+    ///
+    /// # Panics
+    ///
+    /// If it does not start.
+    pub fn standby(&self) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let mut standby = Self::not_started(self.installed.clone(), folder);
+        let port = self.port.to_string();
+        let from = format!("host=127.0.0.1 port={port} user=postgres application_name=standby");
+        let how = [
+            "--no-sync",
+            "--checkpoint=fast",
+            "--write-recovery-conf",
+            "-d",
+        ];
+        let how = [&how[..], &[&from]].concat();
+        standby.make(&standby.installed.pg_basebackup, &how);
+        standby.start_anywhere();
+        standby
+    }
+
+    fn start_anywhere(&mut self) {
+        // Somebody else may take the port first.
+        let started = (0..10).any(|_| {
+            self.port = free_port().expect("there is a free port");
+            self.try_start().is_ok()
+        });
+        assert!(started, "postgres does not start: {}", self.log());
+    }
+
+    /// Has a program make the folder of the data.
+    fn make(&self, program: &Program, how: &[&str]) {
+        let (program, before) = as_owner(&self.installed.setpriv, program);
+        let output = Command::new(&program)
             .args(before)
-            .args(["--auth=trust", "--username=postgres", "--encoding=UTF8"])
-            .args(["--locale=C", "--no-sync", "--no-instructions", "-D"])
+            .args(how)
+            .arg("-D")
             .arg(self.data())
             // The folder that this process is in may be closed to the owner.
             .current_dir("/")
             .output()
             .expect("it was found");
         let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "initdb: {said}");
+        assert!(output.status.success(), "{}: {said}", program.display());
     }
 
     fn data(&self) -> PathBuf {
