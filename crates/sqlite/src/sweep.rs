@@ -10,8 +10,9 @@ use crate::writer::{Expire, ForgetEpochs};
 
 /// How many sessions or epochs are looked at, and removed, at a time: a batch
 /// that holds up other writers, and on a machine with few processors whoever
-/// waits for one, for about a millisecond.
-const STEP: u32 = 64;
+/// waits for one, for a tenth of a millisecond and a sync. Of 64 the slowest lookups
+/// beside it take twice as long, and it goes three times as fast.
+const STEP: u32 = 8;
 
 /// Where a sweep goes on: behind this session and behind this epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
