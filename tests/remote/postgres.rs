@@ -113,6 +113,10 @@ pub(crate) const TRIALS: &[(&str, Run)] = &[
         "postgres::who_has_lost_what_is_known_of_revocations_lets_nobody_in",
         data::lost_meta,
     ),
+    (
+        "postgres::a_login_from_before_a_fail_over_is_refused_after_a_revocation",
+        data::lost_positions,
+    ),
     ("postgres::touches_leave_the_indexes_alone", data::touches),
 ];
 

@@ -20,6 +20,9 @@ pub(crate) enum Failure {
     /// The server has become a replica. Nothing was changed; the next primary
     /// will do it.
     Replica(Error),
+    /// The connection is in a transaction that somebody left open, or that failed. Nothing
+    /// was changed.
+    LeftOpen(Error),
     /// The server refused it. Nothing was changed.
     Refused(Error),
     /// The connection was lost. It may have been carried out.
@@ -81,6 +84,11 @@ impl Failure {
                 let message = "the server takes no writes: it is a replica, or was set so";
                 Self::Replica(unavailable(message).with_source(error))
             }
+            code if matches!(code.code(), OTHER_ISOLATION | OPEN_TRANSACTION)
+                || code.code().starts_with("25") =>
+            {
+                Self::LeftOpen(refused(reason).with_source(error))
+            }
             _ => Self::Refused(refused(reason).with_source(error)),
         }
     }
@@ -89,7 +97,7 @@ impl Failure {
     pub(crate) fn is_connections_end(&self) -> bool {
         matches!(
             self,
-            Self::Again(_) | Self::Replica(_) | Self::Lost(_) | Self::Late
+            Self::Again(_) | Self::Replica(_) | Self::LeftOpen(_) | Self::Lost(_) | Self::Late
         )
     }
 
@@ -99,6 +107,7 @@ impl Failure {
             Self::NoConnection(error)
             | Self::Again(error)
             | Self::Replica(error)
+            | Self::LeftOpen(error)
             | Self::Refused(error) => error,
             Self::Lost(error) => unavailable("the connection was lost").with_source(error),
             Self::Late => unavailable("the server has not answered in time"),

@@ -23,7 +23,9 @@
 //! - **Durable.** An acknowledged write was synced by the server, also where the database
 //!   has `synchronous_commit` off; touches alone are not waited for.
 //!   [`PostgresStore::durability`] tells whether a synchronous standby has it, too. Only then
-//!   does a **fail-over** undo nothing. A server whose `fsync` is off is refused.
+//!   does a **fail-over** undo nothing, and only if the old primary is fenced off: as long as it
+//!   runs and is reached it answers lookups as of then, with a cache and without one. A server
+//!   whose `fsync` is off is refused.
 //! - **Shared** by any number of processes and machines. Sessions are read from the
 //!   primary alone: a replica is behind. A listener hears of what ended in its own process,
 //!   and behind a `CachedStore` of what ended anywhere.
@@ -87,7 +89,7 @@
 //! | a deadlock that the server finds before the time-out (its `deadlock_timeout` is a second), or a serialization failure | none: tried again, up to 8 times | |
 //! | no room on the disk for the tables | `Full` | nobody can log in; lookups and revocations go on, a `revoke_all_for_user` as long as it finds room for the user's position |
 //! | no room for the server's log | it stops: `Unavailable` | |
-//! | a damaged record, or a damaged page of the server's | `Corrupt` for that session | it can be revoked and counts for no cap; listings, sweeps and revoke-alls go on past a damaged record |
+//! | a damaged record, or a damaged page of the server's | `Corrupt` for that session | with a damaged record it can be revoked and counts for no cap, and listings, sweeps and revoke-alls go on past it; whatever reads a damaged page fails |
 //! | the row of `meta` or of `positions` was deleted | `Corrupt` | nobody gets in without `meta`, nobody logs in without `positions`, until `revoke_everything`, which mends them; a session can be revoked |
 //! | the tables were made again | the sessions are gone | logins from before are refused, and a cache empties itself |
 //!

@@ -10,10 +10,14 @@ use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use crate::fault::{Failure, unavailable};
-use crate::statements::{IS_REPLICA, Statement};
+use crate::statements::{IS_BEHIND, Statement};
 
 /// How often a statement is sent that the server rolls back because of others.
 const ATTEMPTS: usize = 8;
+
+/// So many times as long as for an answer a connection keeps its place in the pool: then it is
+/// given up, since there may be another primary.
+const LONGEST_BUSY: u32 = 16;
 
 /// How long is waited.
 #[derive(Debug, Clone, Copy)]
@@ -58,7 +62,9 @@ impl Link {
     ) -> Result<Vec<Row>> {
         match self.send(statement, parameters).await {
             // Another connection may be whole, or lead to the primary.
-            Err(Failure::Lost(_) | Failure::Replica(_)) => self.send(statement, parameters).await,
+            Err(Failure::Lost(_) | Failure::Replica(_) | Failure::LeftOpen(_)) => {
+                self.send(statement, parameters).await
+            }
             outcome => outcome,
         }
         .map_err(Failure::reading)
@@ -101,6 +107,7 @@ impl Link {
         let mut busy = Busy {
             client: Some(client),
             runtime: &self.runtime,
+            longest: LONGEST_BUSY * self.limits.timeout,
         };
         let Some(client) = &busy.client else {
             return Err(Failure::Late);
@@ -139,15 +146,16 @@ impl Link {
     }
 }
 
-/// The rows, unless a replica says that they are its own.
+/// The rows, unless they say that they may be of the past.
 fn of_the_primary(rows: Vec<Row>) -> Result<Vec<Row>, Failure> {
     let says_so = |row: &Row| {
         let last = row.len().checked_sub(1)?;
-        let tells = row.columns()[last].name() == IS_REPLICA;
+        let tells = row.columns()[last].name() == IS_BEHIND;
         tells.then(|| row.try_get(last).unwrap_or(true))
     };
     if rows.first().and_then(says_so) == Some(true) {
-        let message = "the server is a replica: it does not know what was revoked last";
+        let message = "the connection leads to a replica or a server that takes no writes, or is in \
+                       a transaction that somebody left open: what was revoked last is not seen";
         return Err(Failure::Replica(unavailable(message)));
     }
     Ok(rows)
@@ -158,18 +166,23 @@ fn of_the_primary(rows: Vec<Row>) -> Result<Vec<Row>, Failure> {
 /// Whoever waits may go, or give up. The server may still be at it, and whoever came next
 /// would wait behind it; and if it were left alone, a server that hangs would get new
 /// connections for as long as it is asked. So it keeps its place in the pool until the
-/// answer is there or it is lost.
+/// answer is there or it is lost, or for long enough that those are few.
 struct Busy<'a> {
     client: Option<Object>,
     runtime: &'a Handle,
+    longest: Duration,
 }
 
 impl Drop for Busy<'_> {
     fn drop(&mut self) {
         if let Some(client) = self.client.take() {
-            // Answered after all that was sent before.
-            self.runtime
-                .spawn(async move { client.batch_execute("").await });
+            let longest = self.longest;
+            self.runtime.spawn(async move {
+                // Answered after all that was sent before.
+                if timeout(longest, client.batch_execute("")).await.is_err() {
+                    drop(Object::take(client));
+                }
+            });
         }
     }
 }

@@ -81,15 +81,18 @@ impl PostgresStoreBuilder {
     /// cap and a change ask twice, and again for each time that others are faster.
     ///
     /// A connection on which an answer is late is not used for anything else until it has
-    /// come: when all of them wait, so does everybody, and is told `Unavailable`.
+    /// come, or for 16 times this time: when all of them wait, so does everybody, and is told
+    /// `Unavailable`. More than an hour is an hour.
     ///
     /// From an address, connections also have a keep-alive of 4 seconds, and end when
     /// nothing of what was sent is acknowledged for twice this time, or 2 seconds if that is
-    /// longer; and of several addresses each has its part of the time. The address may say
-    /// otherwise (`keepalives_idle`, `tcp_user_timeout`, `connect_timeout`).
+    /// longer; and of several addresses each has its part of the time until it accepts a
+    /// connection. (One that accepts it and then says nothing, as a server that is stopped, is not
+    /// passed by.) The address may say otherwise (`keepalives_idle`, `tcp_user_timeout`,
+    /// `connect_timeout`).
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
+        self.timeout = timeout.min(Duration::from_secs(60 * 60));
         self
     }
 

@@ -14,7 +14,13 @@ pub(crate) struct Statement {
 /// The last column of what reads sessions or positions. One that was the primary may still
 /// answer on a connection from then, or a pool or PgBouncer may go to any server, and a replica
 /// does not know what was revoked since.
-pub(crate) const IS_REPLICA: &str = "is_replica";
+pub(crate) const IS_BEHIND: &str = "is_behind";
+
+/// A transaction that began on a replica stays read-only when that becomes the primary, and may
+/// see what was before; and so does one that somebody left open who wanted to see the same all
+/// the time.
+const BEHIND: &str = "(current_setting('transaction_read_only')::boolean OR pg_is_in_recovery()
+    OR current_setting('transaction_isolation') <> 'read committed')";
 
 /// With `{schema}` for its name. Where a query asks `meta`, an answer without a row says that
 /// this is lost, and never that a session is.
@@ -28,7 +34,7 @@ macro_rules! statements {
             pub(crate) fn of(schema: &str) -> Self {
                 Self {
                     $($name: Statement {
-                        text: $text.replace("{schema}", schema).into(),
+                        text: $text.replace("{behind}", BEHIND).replace("{schema}", schema).into(),
                         types: &[$(Type::$type),*],
                     },)*
                 }
@@ -40,24 +46,24 @@ macro_rules! statements {
 statements! {
     /// ID.
     lookup(UUID) =
-        "SELECT s.record, s.data, s.stamp, pg_is_in_recovery() AS is_replica
+        "SELECT s.record, s.data, s.stamp, {behind} AS is_behind
          FROM {schema}.meta m
          LEFT JOIN {schema}.sessions s ON s.id = $1 AND s.position >= m.since";
 
     /// User, and behind which ID and how many at most, if that is bounded.
     list(TEXT, UUID, INT8) =
-        "SELECT s.id, s.record, s.data, s.stamp, pg_is_in_recovery() AS is_replica
+        "SELECT s.id, s.record, s.data, s.stamp, {behind} AS is_behind
          FROM {schema}.meta m
          LEFT JOIN {schema}.sessions s
              ON s.user_id = $1 AND s.id > $2 AND s.position >= m.since
          ORDER BY s.id LIMIT $3";
 
-    epoch() = "SELECT position, pg_is_in_recovery() AS is_replica FROM {schema}.positions";
+    epoch() = "SELECT position, {behind} AS is_behind FROM {schema}.positions";
 
     /// Behind which ID, and how many at most. Those that have ended with everything, too.
     walk(UUID, INT8) =
         "SELECT s.id, s.position < (SELECT m.since FROM {schema}.meta m), s.stamp, s.record,
-             pg_is_in_recovery() AS is_replica
+             {behind} AS is_behind
          FROM {schema}.sessions s WHERE s.id > $1 ORDER BY s.id LIMIT $2";
 
     create(TEXT, BYTEA, INT4, UUID, TEXT, INT8, BYTEA, BYTEA, INT8, BYTEA, UUID_ARRAY, BOOL) =
@@ -92,5 +98,5 @@ statements! {
         "SELECT set_config('lock_timeout', $2, true),
              pg_notify('{schema}_notices', $1 || encode(life, 'hex')) FROM {schema}.meta";
 
-    life() = "SELECT life, pg_is_in_recovery() AS is_replica FROM {schema}.meta";
+    life() = "SELECT life, {behind} AS is_behind FROM {schema}.meta";
 }

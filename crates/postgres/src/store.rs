@@ -61,7 +61,8 @@ impl PostgresStore {
     /// **No connection may come back to the pool with an open transaction** (`BEGIN` sent
     /// as text, and the future dropped before `COMMIT`; the client's own `transaction()` ends
     /// it). What is written in one is committed by nobody. The store refuses to write in
-    /// one that has written already, and cannot tell of one that has not.
+    /// one that has written already, and to read in one that sees the past (`REPEATABLE READ`), and
+    /// ends such a connection; it cannot tell of others.
     pub fn with_pool(pool: Pool) -> PostgresStoreBuilder {
         PostgresStoreBuilder::pool(pool)
     }

@@ -159,7 +159,16 @@ pub(super) fn own_pool(runtime: &Runtime) -> Result<(), Failed> {
         drop(held);
         let error = sessions.revoke(session.id()).await.expect_err("it is lost");
         assert_eq!(error.kind(), ErrorKind::Configuration, "{error:?}");
-        pool.get().await?.batch_execute("ROLLBACK").await?;
+        // That connection is no more. One on which the past is seen is not read from either.
+        assert!(is_live(&sessions, &token).await?);
+        let (gone, other) = sessions.create("alice").await?;
+        let held = pool.get().await?;
+        held.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ; TABLE revocable.meta")
+            .await?;
+        let elsewhere = machines::sessions(connect(&postgres.url()).await?)?;
+        assert!(elsewhere.revoke(other.id()).await?);
+        drop(held);
+        assert!(!is_live(&sessions, &gone).await?);
         assert!(is_live(&sessions, &token).await?);
         let store = builder.announcements(&postgres.url()).connect().await?;
         let cached = machines::cached(store)?;

@@ -139,6 +139,35 @@ pub(super) fn lost_meta(runtime: &Runtime) -> Result<(), Failed> {
     })
 }
 
+pub(super) fn lost_positions(runtime: &Runtime) -> Result<(), Failed> {
+    let postgres = server(&[]);
+    runtime.block_on(async {
+        let sessions = sessions(connect(&postgres.url()).await?)?;
+        let administrator = administrator(&postgres).await?;
+        for everybody in [false, true] {
+            let before = administrator
+                .query_one("SELECT position FROM revocable.positions", &[])
+                .await?;
+            let before: i64 = before.get(0);
+            sessions.revoke_all_for_user("bob").await?;
+            let attempt = sessions.begin_login("alice").await?;
+            // As on a standby that lacks what was done last.
+            let lose = "UPDATE revocable.positions SET position = $1";
+            administrator.execute(lose, &[&before]).await?;
+            if everybody {
+                sessions.revoke_everything().await?;
+            } else {
+                sessions.revoke_all_for_user("alice").await?;
+            }
+            assert_eq!(
+                refused_login(sessions.create(attempt).await),
+                Some(ErrorKind::Superseded)
+            );
+        }
+        Ok(())
+    })
+}
+
 pub(super) fn touches(runtime: &Runtime) -> Result<(), Failed> {
     let postgres = server(&[]);
     runtime.block_on(async {

@@ -43,6 +43,13 @@ CREATE OR REPLACE FUNCTION {schema}.share_bucket(bucket integer) RETURNS void LA
     SELECT pg_advisory_xact_lock_shared('{schema}.sessions'::regclass::oid::integer, bucket)
 $$;
 
+-- What the next revocation takes: the time, times 2^20. A standby that took the place of a
+-- primary may lack positions that logins have begun at, and must not take them once more for what
+-- is revoked afterwards.
+CREATE OR REPLACE FUNCTION {schema}.position_after(taken bigint) RETURNS bigint LANGUAGE sql AS $$
+    SELECT greatest(taken + 1, (extract(epoch FROM clock_timestamp()) * 1000)::bigint << 20)
+$$;
+
 CREATE OR REPLACE FUNCTION {schema}.lost_meta() RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     RAISE EXCEPTION 'what is known of revocations was deleted' USING ERRCODE = 'RV001';
@@ -190,7 +197,8 @@ BEGIN
         FROM removed r WHERE r.position >= (SELECT m.since FROM {schema}.meta m);
     ended := coalesce(ended, ARRAY[]::uuid[]);
     -- Held to the end, so that positions are committed in their order.
-    UPDATE {schema}.positions SET position = position + 1 RETURNING position INTO taken;
+    UPDATE {schema}.positions SET position = {schema}.position_after(position)
+        RETURNING position INTO taken;
     IF NOT FOUND OR NOT EXISTS (SELECT FROM {schema}.meta) THEN
         PERFORM {schema}.lost_meta();
     END IF;
@@ -215,13 +223,11 @@ BEGIN
     PERFORM {schema}.begin_write(patience);
     PERFORM {schema}.lock_everything(true);
     SELECT m.since INTO before FROM {schema}.meta m;
-    SELECT p.position + 1 INTO taken FROM {schema}.positions p FOR UPDATE;
+    SELECT {schema}.position_after(p.position) INTO taken FROM {schema}.positions p FOR UPDATE;
     IF before IS NULL OR taken IS NULL THEN
         -- One of the two was deleted. Above everything that there may be, without a look at
-        -- all of it: positions begin below 2^48, and here at the time, times 2^20.
-        SELECT greatest(
-                taken, before + 1, (extract(epoch FROM clock_timestamp()) * 1000)::bigint << 20)
-            INTO taken;
+        -- all of it: positions begin below 2^48.
+        taken := greatest(taken, {schema}.position_after(coalesce(before, 0)));
         before := coalesce(before, 0);
         INSERT INTO {schema}.positions (position, floor) VALUES (taken, taken)
             ON CONFLICT DO NOTHING;
