@@ -66,7 +66,8 @@
 //! | `axum` | `tower::axum`, and `tower`: extractors for axum 0.8 |
 //! | `actix` | `actix`, and `http`: middleware and arguments of handlers for actix-web 4 |
 //!
-//! No async runtime is needed or started, and there is no unsafe code.
+//! No async runtime is needed or started, but for the stores on PostgreSQL and Redis, which need
+//! tokio. There is no unsafe code.
 
 pub mod guide;
 
