@@ -9,6 +9,11 @@
 
 mod backends;
 
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use revocable_conformance::{Verdict, checks};
+
 /// Every pair of operations, which takes minutes on a cluster: there they run when the backend
 /// is named. One server of it runs the same scripts, and is put through them each time.
 const PAIRS: [&str; 5] = [
@@ -18,11 +23,6 @@ const PAIRS: [&str; 5] = [
     "a_write_dropped_half_way_happens_whole_or_not_at_all",
     "a_read_after_a_dropped_write_sees_before_or_after",
 ];
-
-use std::process::ExitCode;
-
-use libtest_mimic::{Arguments, Failed, Trial};
-use revocable_conformance::{Verdict, checks};
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();

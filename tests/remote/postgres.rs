@@ -61,6 +61,10 @@ pub(crate) const TRIALS: &[(&str, Run)] = &[
         primary::marks_that_wait,
     ),
     (
+        "postgres::a_connection_to_a_server_that_hangs_is_given_up_in_the_end",
+        primary::given_up,
+    ),
+    (
         "postgres::a_server_that_hangs_gets_no_more_connections",
         primary::hanging,
     ),

@@ -62,6 +62,14 @@ pub(crate) const TRIALS: &[(&str, Run)] = &[
     ),
     ("redis::a_store_finds_the_next_master", several::next_master),
     (
+        "redis::a_master_that_is_made_a_replica_is_not_read_from",
+        several::demoted,
+    ),
+    (
+        "redis::a_login_from_before_a_fail_over_is_refused_after_a_revocation",
+        several::lost_positions,
+    ),
+    (
         "redis::a_killed_server_keeps_what_was_acknowledged",
         faults::killed,
     ),

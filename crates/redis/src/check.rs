@@ -43,7 +43,7 @@ pub(crate) struct Accepted {
 
 /// Asks the server how it is set.
 pub(crate) async fn check(server: &Server, accepted: Accepted) -> Result<Durability> {
-    let answer = server.read(&redis::cmd("INFO")).await?;
+    let answer = server.settings(&redis::cmd("INFO")).await?;
     let reports = texts(answer);
     let mut durability = None;
     for report in &reports {
@@ -79,7 +79,7 @@ pub(crate) async fn check(server: &Server, accepted: Accepted) -> Result<Durabil
 async fn setting(server: &Server, name: &str) -> Option<String> {
     let command = redis::cmd("CONFIG").arg("GET").arg(name).take();
     // Many managed servers know no CONFIG.
-    let answer = server.read(&command).await.ok()?;
+    let answer = server.settings(&command).await.ok()?;
     texts(answer).into_iter().nth(1)
 }
 

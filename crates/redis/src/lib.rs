@@ -32,7 +32,9 @@
 //!   back is in the store. Where that is not acceptable, take a store whose
 //!   replication is synchronous.
 //! - **Not evicted.** A server that evicts keys when it is full is refused.
-//! - **Shared** by any number of processes and machines. All read from the master.
+//! - **Shared** by any number of processes and machines. All read from the master;
+//!   one that is made a replica while it is connected is noticed within half a second by who
+//!   reads, and by a cache's marks.
 //!   A listener hears of what ended in its own process, and behind a
 //!   `CachedStore` of what ended anywhere.
 //! - **Private.** The server gets digests, never tokens; users, addresses and the

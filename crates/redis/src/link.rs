@@ -62,6 +62,36 @@ pub(crate) struct Link {
     made: Instant,
     /// When something was answered, in milliseconds since this was made.
     heard_ms: AtomicU64,
+    master: Option<IsMaster>,
+}
+
+/// One that was the master and has become a replica may go on with the connections that it has,
+/// and answers what changes nothing, as of then. So it is asked something that only a master does.
+struct IsMaster {
+    question: Cmd,
+    /// When it was asked; [`NEVER`] on this connection.
+    asked_ms: AtomicU64,
+}
+
+/// Between two such questions.
+const TRUSTED_MS: u64 = 500;
+
+const NEVER: u64 = u64::MAX;
+
+impl IsMaster {
+    async fn ask(&self, now_ms: u64, connection: &mut Connection) -> Result<(), Failure> {
+        let asked_ms = self.asked_ms.load(Relaxed);
+        let is_due = asked_ms == NEVER || now_ms.saturating_sub(asked_ms) >= TRUSTED_MS;
+        if !is_due || matches!(connection, Connection::Cluster(_)) {
+            return Ok(());
+        }
+        self.asked_ms.store(now_ms, Relaxed);
+        match connection.send(&self.question).await {
+            // One that may not write for another reason is the master all the same.
+            Ok(_) | Err(Failure::Refused(_)) => Ok(()),
+            Err(failure) => Err(failure),
+        }
+    }
 }
 
 /// After so long without an answer a connection may have been lost, and nobody has noticed.
@@ -83,7 +113,15 @@ impl Link {
             connecting: tokio::sync::Mutex::default(),
             made: Instant::now(),
             heard_ms: AtomicU64::new(0),
+            master: None,
         }
+    }
+
+    /// One for what changes nothing, with a question that only a master answers.
+    pub(crate) fn of_master(mut self, question: Cmd) -> Self {
+        let asked_ms = AtomicU64::new(NEVER);
+        self.master = Some(IsMaster { question, asked_ms });
+        self
     }
 
     /// What the server says to this command, which changes nothing.
@@ -182,7 +220,13 @@ impl Link {
             Some(replicas) => self.limits.timeout + replicas.timeout,
             None => self.limits.timeout,
         };
-        let outcome = timeout(longest, work(&mut connection))
+        let working = async {
+            if let Some(master) = &self.master {
+                master.ask(self.now_ms(), &mut connection).await?;
+            }
+            work(&mut connection).await
+        };
+        let outcome = timeout(longest, working)
             .await
             .unwrap_or(Err(Failure::Late));
         if outcome.is_ok() {
@@ -213,6 +257,9 @@ impl Link {
             let mut current = self.current();
             current.number += 1;
             current.connection = Some(made.clone());
+            if let Some(master) = &self.master {
+                master.asked_ms.store(NEVER, Relaxed);
+            }
             Ok((current.number, made))
         };
         in_time(self.limits.timeout, connect).await

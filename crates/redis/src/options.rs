@@ -17,6 +17,9 @@ use crate::link::{Limits, Replicas, Target};
 use crate::server::Server;
 use crate::store::RedisStore;
 
+/// For an answer.
+const LONGEST: Duration = Duration::from_secs(60 * 60);
+
 /// Settings for a [`RedisStore`].
 #[derive(Clone)]
 pub struct RedisStoreBuilder {
@@ -88,11 +91,14 @@ impl RedisStoreBuilder {
     }
 
     /// How long is waited for a connection, and for each answer; a second unless
-    /// told otherwise. A lookup takes at most four times as long, and so does a
-    /// write: what may be repeated is tried once more on another connection.
+    /// told otherwise. A lookup takes at most four times as long: it is tried once more on
+    /// another connection. So is a write that may be repeated, and a change and a create with a
+    /// cap ask before, and again for each time that others are faster. With
+    /// [`wait_for_replicas`](Self::wait_for_replicas) its time is added to each answer's. More than
+    /// an hour is an hour.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
+        self.timeout = timeout.min(LONGEST);
         self
     }
 
@@ -103,9 +109,13 @@ impl RedisStoreBuilder {
     ///
     /// It makes the loss of acknowledged writes in a fail-over less likely and
     /// does not exclude it: a replica that has none of them may become the
-    /// master. Not for clusters.
+    /// master. From Redis 7.2 on the server counts differently by its source: a write that is
+    /// repeated because its answer was lost may be acknowledged before replicas have it. (Tested
+    /// with 7.0.) Not for clusters.
     #[must_use]
     pub fn wait_for_replicas(mut self, count: u32, timeout: Duration) -> Self {
+        // WAIT with no time waits for ever.
+        let timeout = timeout.clamp(Duration::from_millis(1), LONGEST);
         self.replicas = (count > 0).then_some(Replicas { count, timeout });
         self
     }

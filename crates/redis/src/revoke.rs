@@ -5,7 +5,7 @@ use revocable_core::{
     Bucket, EndReason, Ended, Epoch, Error, ErrorKind, Result, RevokeAllOutcome, RevokeAllRequest,
     SessionId, UserId,
 };
-use revocable_remote::{ended_of, tell_of_everything};
+use revocable_remote::{ended_of, random, tell_of_everything};
 
 use crate::fault::unexpected;
 use crate::filled::Filled;
@@ -16,6 +16,20 @@ use crate::server::{Server, bucket_of, seed};
 
 /// Of a cluster, asked at a time.
 const BUCKETS_AT_A_TIME: usize = 32;
+
+/// Up to how much a position is higher than the last. Lua counts up to 2^53, and a bucket begins
+/// below 2^52: that is enough for 2^32 revocations of a user's sessions in each bucket, and 2^20
+/// of everything.
+const USERS_BITS: u32 = 20;
+const EVERYBODYS_BITS: u32 = 32;
+
+/// By how much, at random. A replica that took the place of a master may lack positions that
+/// logins have begun at: such a login is above what is revoked afterwards or below it, and is
+/// refused, and not at the same position.
+fn jump(bits: u32) -> Result<String> {
+    let number = u64::from_be_bytes(random()?) >> (64 - bits);
+    Ok((number + 1).to_string())
+}
 
 pub(crate) async fn revoke(
     server: &Server,
@@ -52,7 +66,8 @@ pub(crate) async fn revoke_all(
         .arg(indexed(&request.user))
         .arg(keep.unwrap_or_default())
         .arg(request.reason.as_str())
-        .arg(request.now_ms.to_string());
+        .arg(request.now_ms.to_string())
+        .arg(jump(USERS_BITS)?);
     let answer = reply::strings(server.write(&call).await?)?;
     let [position, ids] = &answer[..] else {
         return Err(unexpected());
@@ -100,7 +115,8 @@ async fn end_one_by_one(server: &Server, reason: EndReason) -> Result<u64> {
 async fn end_buckets(server: &Server, buckets: Vec<String>, reason: EndReason) -> Result<u64> {
     let first = buckets.first().ok_or_else(unexpected)?;
     let call = server.call(&EVERYTHING, bucket_of(first)?)?;
-    let call = call.arg(reason.as_str()).args(buckets);
+    let call = call.arg(reason.as_str()).arg(jump(EVERYBODYS_BITS)?);
+    let call = call.args(buckets);
     let answer = reply::strings(server.write(&call).await?)?;
     reply::number(answer.first().ok_or_else(unexpected)?)
 }

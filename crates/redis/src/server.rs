@@ -8,6 +8,7 @@ use revocable_remote::{Local, Remote, random};
 use tokio::runtime::Handle;
 
 use crate::fault;
+use crate::feed::first_bucket;
 use crate::keys::{Keys, Stored, corrupt};
 use crate::link::{Limits, Link, Target};
 use crate::reply;
@@ -28,9 +29,11 @@ pub(crate) struct Server {
 impl Server {
     pub(crate) fn new(target: Target, limits: Limits, keys: Keys, runtime: Handle) -> Result<Self> {
         let target = Arc::new(target);
+        // Of what is never there.
+        let question = redis::cmd("DEL").arg(keys.of(first_bucket()?, "x")).take();
         Ok(Self {
             keys,
-            reads: Link::new(Arc::clone(&target), limits),
+            reads: Link::new(Arc::clone(&target), limits).of_master(question),
             writes: Link::new(Arc::clone(&target), limits),
             target,
             limits,
@@ -45,6 +48,11 @@ impl Server {
 
     pub(crate) async fn read(&self, command: &redis::Cmd) -> Result<Value> {
         self.reads.read(command).await
+    }
+
+    /// How the server is set, whether it is a master or not.
+    pub(crate) async fn settings(&self, command: &redis::Cmd) -> Result<Value> {
+        self.writes.read(command).await
     }
 
     pub(crate) async fn write(&self, call: &Call) -> Result<Value> {

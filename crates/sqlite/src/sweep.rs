@@ -10,8 +10,8 @@ use crate::writer::{Expire, ForgetEpochs};
 
 /// How many sessions or epochs are looked at, and removed, at a time: a batch
 /// that holds up other writers, and on a machine with few processors whoever
-/// waits for one, for a tenth of a millisecond and a sync. Of 64 the slowest lookups
-/// beside it take twice as long, and it goes three times as fast.
+/// waits for one. In steps of 64 the slowest lookups beside it took more than twice as long,
+/// and it went three times as fast: see `load` in the benchmarks.
 const STEP: u32 = 8;
 
 /// Where a sweep goes on: behind this session and behind this epoch.

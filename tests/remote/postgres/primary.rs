@@ -269,6 +269,32 @@ pub(super) fn next_primary(runtime: &Runtime) -> Result<(), Failed> {
     })
 }
 
+pub(super) fn given_up(runtime: &Runtime) -> Result<(), Failed> {
+    let postgres = server(&[]);
+    runtime.block_on(async {
+        let manager = Manager::new(postgres.url().parse()?, NoTls);
+        let pool = Pool::builder(manager).max_size(1).build()?;
+        let store = PostgresStore::with_pool(pool.clone()).timeout(TIMEOUT / 10);
+        let sessions = sessions(store.connect().await?)?;
+        let (token, _) = sessions.create("alice").await?;
+        let (other, connection) = tokio_postgres::connect(&postgres.url(), NoTls).await?;
+        tokio::spawn(connection);
+        other
+            .batch_execute("BEGIN; LOCK revocable.sessions")
+            .await?;
+        assert!(is_live(&sessions, &token).await.is_err());
+        assert_eq!(pool.status().size, 1);
+        let until = Instant::now() + PATIENCE;
+        while pool.status().size > 0 {
+            assert!(Instant::now() < until, "it keeps its place for ever");
+            tokio::task::yield_now().await;
+        }
+        other.batch_execute("COMMIT").await?;
+        assert!(answers_again(&sessions, &token).await?);
+        Ok(())
+    })
+}
+
 async fn connections(administrator: &Client, which: &str) -> Result<i64, Failed> {
     let fresh = "SELECT pg_stat_clear_snapshot()";
     administrator.query(fresh, &[]).await?;

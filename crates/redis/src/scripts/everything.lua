@@ -1,9 +1,10 @@
--- ARGV 4 why, 5 and on, buckets in hexadecimal
+-- ARGV 4 why, 5 how much higher than the last the position is at least, 6 and on, buckets in
+--      hexadecimal
 local known = answered()
 if known then return known end
 also_when_full()
 local count, ended = 0, false
-for at = 5, #ARGV do
+for at = 6, #ARGV do
   local bucket = keys_of(ARGV[at])
   -- Without any of these there neither is a session nor has a login begun.
   local taken
@@ -17,7 +18,7 @@ for at = 5, #ARGV do
   end
   if taken > 0 then
     ended = true
-    local position = whole(taken + 1)
+    local position = whole(taken + tonumber(ARGV[5]))
     redis.call('SET', bucket .. 'p', position)
     redis.call('SET', bucket .. 'g', position)
     redis.call('SET', bucket .. 'f', position)

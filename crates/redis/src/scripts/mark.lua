@@ -3,6 +3,9 @@
 --
 -- The state is what may not change unnoticed: the life, and on a cluster who has which slots
 -- as this member knows it. Revocations are announced by whoever has the slot.
+
+-- A server that was the master and is a replica now refuses this, and nothing else below.
+redis.call('DEL', base .. 'x')
 local state = redis.call('GET', KEYS[2]) or ''
 local members
 if in_cluster then

@@ -1,4 +1,5 @@
--- ARGV 4 seed, 5 user as in the index, 6 ID to keep or '', 7 why, 8 now (Unix ms)
+-- ARGV 4 seed, 5 user as in the index, 6 ID to keep or '', 7 why, 8 now (Unix ms), 9 how much higher
+--      than the last its position is
 local known = answered()
 if known then return known end
 also_when_full()
@@ -16,7 +17,7 @@ for _, member in ipairs(members_of(user)) do
   end
 end
 remove_from(base .. 'i', removed)
-local position = whole(redis.call('INCR', base .. 'p'))
+local position = whole(redis.call('INCRBY', base .. 'p', ARGV[9]))
 local name = string.sub(user, 2)
 redis.call('ZADD', base .. 'e', position, name)
 -- A clock that was set back must not have it forgotten early.
