@@ -109,9 +109,9 @@ impl RedisStoreBuilder {
     ///
     /// It makes the loss of acknowledged writes in a fail-over less likely and
     /// does not exclude it: a replica that has none of them may become the
-    /// master. From Redis 7.2 on the server counts differently by its source: a write that is
-    /// repeated because its answer was lost may be acknowledged before replicas have it. (Tested
-    /// with 7.0.) Not for clusters.
+    /// master. Tested with Redis 7.0. Later versions seem to count replicas in another way: there a
+    /// write that is repeated because its answer was lost may be acknowledged before replicas
+    /// have it. Not for clusters.
     #[must_use]
     pub fn wait_for_replicas(mut self, count: u32, timeout: Duration) -> Self {
         // WAIT with no time waits for ever.
